@@ -5,21 +5,20 @@
 mod entries;
 mod hot;
 mod owners;
+mod roots;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
-use tokio::time::Instant;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{FileStat, SFlag, fstat, stat};
 
 pub use entries::{Entries, Entry, entries};
 
@@ -28,10 +27,7 @@ use crate::message::{Disk, Found, OpenFile, OpenFolder, Root, Symlinks};
 use crate::moment;
 use hot::HotFiles;
 pub use hot::SMALL;
-
-/// Lifetime of an open root before its name is resolved again: a `current` link that a deployment
-/// flips is followed within a second; at once where no file is kept open.
-const ROOT_AGE: Duration = Duration::from_secs(1);
+use roots::{Opened, Roots};
 
 /// Flags for reading. O_NONBLOCK: opening a fifo must not wait for its writer.
 const READ: OFlag = OFlag::O_RDONLY
@@ -45,25 +41,15 @@ const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 /// Attempts to resolve a path while renames disturb it.
 const ATTEMPTS: usize = 8;
 
-/// The real file system. Roots stay open; their number is bounded by the configuration. Frequently
+/// The real file system. Requested roots stay open; their number is bounded by the configuration. Frequently
 /// requested files stay open too, within bounds.
 #[derive(Debug)]
 pub struct RealDisk {
-    roots: RwLock<HashMap<Root, Arc<Opened>>>,
+    roots: Roots,
     hot: HotFiles,
 }
 
-/// An open root with the time of its resolution.
-#[derive(Debug)]
-struct Opened {
-    name: Root,
-    descriptor: Arc<OwnedFd>,
-    /// Device and inode.
-    node: (u64, u64),
-    since: Instant,
-}
-
-/// The file system of one request: each root is resolved once, so that a deployment that flips
+/// The file system of one request: each link above its roots is resolved once, so that a deployment that flips
 /// `current` meanwhile does not mix two releases in one answer.
 #[derive(Debug)]
 pub struct OneRelease<'a> {
@@ -129,8 +115,8 @@ impl Disk for OneRelease<'_> {
         stat(path).ok().as_ref().map(FileVersion::from)
     }
 
-    fn real_path(&self, root: &Root) -> Option<PathBuf> {
-        root.0.canonicalize().ok()
+    fn real_path(&self, root: &Root) -> Option<Arc<Path>> {
+        self.root(root).ok()?.real.clone()
     }
 }
 
@@ -147,7 +133,10 @@ impl OneRelease<'_> {
         if let Some(opened) = seen.iter().find(|opened| opened.name == *root) {
             return Ok(Arc::clone(opened));
         }
-        let opened = self.disk.root(root)?;
+        let opened = match seen.iter().find_map(|opened| opened.sibling(root)) {
+            Some(sibling) => Arc::new(self.disk.root(&sibling)?.renamed(root)),
+            None => self.disk.root(root)?,
+        };
         seen.push(Arc::clone(&opened));
         Ok(opened)
     }
@@ -164,7 +153,7 @@ impl RealDisk {
     /// Creates a file system with a cache of open files of `file_cache` bytes.
     pub fn new(file_cache: u64) -> Self {
         Self {
-            roots: RwLock::default(),
+            roots: Roots::default(),
             hot: HotFiles::new(file_cache),
         }
     }
@@ -174,13 +163,13 @@ impl RealDisk {
         self.hot.resize(file_cache);
         if file_cache == 0 {
             // Unused roots are closed too.
-            let mut roots = self.roots.write().unwrap_or_else(PoisonError::into_inner);
-            roots.clear();
+            self.roots.clear();
         }
     }
 
-    /// Closes idle files.
+    /// Closes idle files and roots.
     pub fn sweep(&self) {
+        self.roots.sweep();
         self.hot.sweep();
     }
 
@@ -198,37 +187,7 @@ impl RealDisk {
     }
 
     fn root(&self, root: &Root) -> Result<Arc<Opened>, Errno> {
-        if let Some(opened) = self.cached_root(root) {
-            return Ok(opened);
-        }
-        let flags = LOOK.union(OFlag::O_DIRECTORY);
-        let descriptor = open(root.0.as_path(), flags, Mode::empty())?;
-        let stat = fstat(&descriptor)?;
-        let opened = Arc::new(Opened {
-            name: root.clone(),
-            descriptor: Arc::new(descriptor),
-            node: (stat.st_dev, stat.st_ino),
-            since: moment::now(),
-        });
-        if self.hot.is_on() {
-            self.roots
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(root.clone(), Arc::clone(&opened));
-        }
-        Ok(opened)
-    }
-
-    /// Returns a root that was opened within the last second, where the cache is on.
-    fn cached_root(&self, root: &Root) -> Option<Arc<Opened>> {
-        if !self.hot.is_on() {
-            return None;
-        }
-        // A poisoned lock is harmless: the map is consistent at every moment.
-        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
-        let opened = roots.get(root)?;
-        let age = moment::now().duration_since(opened.since);
-        (age < ROOT_AGE).then(|| Arc::clone(opened))
+        self.roots.get(root, self.hot.is_on())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Failures of a request: the party at fault, status code, cause code, log level, and response fields.
 
+mod notice;
 mod parts;
 mod unauthorized;
 mod undecided;
@@ -25,6 +26,7 @@ use crate::message::{BadHost, Refusal, TargetError, UploadError};
 use crate::route::BacktrackLimitExceeded;
 use crate::upstream::LeaseError;
 use crate::value::TimeLimit;
+pub use notice::Notice;
 pub use parts::{broken_code, describe_limit, upload_code};
 use parts::{
     client_closed_request, exchange_status, is_exhaustion, lease_code, limit_code, limit_status,

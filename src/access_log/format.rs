@@ -1,21 +1,16 @@
 //! Formats of a line. A line stays one line for any input of clients: all formats escape control
 //! characters.
 
-use http::Response;
-use http::request::Parts;
-use jiff::tz::TimeZone;
-
+use super::Record;
 use super::clock::Clock;
 use super::directive::{Directive, View};
 use super::names::Needs;
 use super::template::{self, Piece};
-use super::{Captured, Record};
 
 /// The format of the lines; the default is an empty line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Format {
+pub(super) struct Format {
     shape: Shape,
-    needs: Needs,
     /// Includes secrets.
     secrets: bool,
 }
@@ -36,11 +31,11 @@ impl Default for Shape {
 /// An invalid format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct FormatError {
+pub(super) struct FormatError {
     /// One sentence for the user.
-    pub message: String,
+    pub(super) message: String,
     /// The offset of the error in the text, in bytes.
-    pub offset: usize,
+    pub(super) offset: usize,
 }
 
 /// Apache's named formats.
@@ -49,14 +44,13 @@ const COMBINED: &str = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"
 
 impl Format {
     /// Parses `combined`, `common`, `json`, or a text with directives of Apache's LogFormat; `secrets`
-    /// disables redaction.
-    pub fn parse(text: &str, secrets: bool) -> Result<Self, FormatError> {
-        let mut needs = Needs::default();
+    /// disables redaction. Adds the values that its directives require to `needs`.
+    pub(super) fn parse(text: &str, secrets: bool, needs: &mut Needs) -> Result<Self, FormatError> {
         let shape = match text {
             "json" => Shape::Object(needs.object()),
-            "common" => Shape::Line(template::parse(COMMON, &mut needs)?),
-            "combined" => Shape::Line(template::parse(COMBINED, &mut needs)?),
-            text if text.contains('%') => Shape::Line(template::parse(text, &mut needs)?),
+            "common" => Shape::Line(template::parse(COMMON, needs)?),
+            "combined" => Shape::Line(template::parse(COMBINED, needs)?),
+            text if text.contains('%') => Shape::Line(template::parse(text, needs)?),
             text => {
                 return Err(FormatError {
                     message: format!(
@@ -66,54 +60,24 @@ impl Format {
                 });
             }
         };
-        Ok(Self {
-            shape,
-            needs,
-            secrets,
-        })
-    }
-}
-
-/// Formatter of the lines of one format, shared by all threads.
-#[derive(Debug)]
-pub(super) struct Formatter {
-    format: Format,
-    clock: Clock,
-}
-
-impl Formatter {
-    /// Builds a formatter with times in `zone`; JSON has them in UTC.
-    pub(super) fn new(format: Format, zone: TimeZone) -> Self {
-        let clock = Clock::new(format.needs.times.clone(), zone);
-        Self { format, clock }
+        Ok(Self { shape, secrets })
     }
 
-    /// Captures the fields and the authority of a request, as far as the format names them.
-    pub(super) fn of_request(&self, parts: &Parts) -> (Captured, String) {
-        let capture = &self.format.needs.capture;
-        (capture.of_request(parts), capture.host(parts))
-    }
-
-    /// Captures the fields of a response, as far as the format names them.
-    pub(super) fn of_response<B>(&self, response: &Response<B>, record: &mut Record) {
-        let capture = &self.format.needs.capture;
-        capture.of_response(response, &mut record.captured);
-    }
-
+    /// Reports whether it includes secrets.
     pub(super) fn shows_secrets(&self) -> bool {
-        self.format.secrets
+        self.secrets
     }
 
-    /// Appends the record's line and a line feed.
-    pub(super) fn line(&self, record: &Record, out: &mut Vec<u8>) {
-        self.clock.with_second(record.time, |second| {
+    /// Appends the record's line and a line feed; `clock` has the times that the format requires.
+    pub(super) fn line(&self, record: &Record, clock: &Clock, out: &mut Vec<u8>) {
+        clock.with_second(record.time, |second| {
             let view = View {
                 record,
-                clock: &self.clock,
+                clock,
                 second,
-                secrets: self.format.secrets,
+                secrets: self.secrets,
             };
-            self.format.shape.write(view, out);
+            self.shape.write(view, out);
         });
         out.push(b'\n');
     }

@@ -5,13 +5,14 @@ mod capture;
 mod clock;
 mod directive;
 mod escape;
+mod filter;
 mod format;
+mod logs;
 mod names;
 mod redact;
+pub mod section;
 mod template;
-mod writer;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -19,21 +20,9 @@ use http::uri::{Authority, PathAndQuery};
 use http::{Method, Uri};
 
 pub use capture::Captured;
-pub use format::{Format, FormatError};
-pub use writer::AccessLog;
+pub use logs::{AccessLogs, RequestLog};
 
 use crate::message::{Host, RequestId, Wire};
-
-/// Destination of the lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// No log.
-    Off,
-    /// Standard output.
-    Stdout,
-    /// This file, opened for appending and created if missing.
-    File(PathBuf),
-}
 
 /// Record of a request whose response has ended. It shares most of its values with the request, so
 /// that building one for each request is cheap.

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE, LOCATION, PROXY_AUTHORIZATION, REFERER, SET_COOKIE};
 
+use crate::message::percent;
+
 /// Replacement of a secret.
 pub(super) const REDACTED: &[u8] = b"redacted";
 
@@ -89,7 +91,7 @@ fn secret_value(parameter: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn is_secret(name: &[u8]) -> bool {
-    let decoded = decode(name);
+    let decoded = percent::decode(name);
     let mut words = decoded
         .split(|byte| matches!(byte, b'[' | b']'))
         .filter(|word| !word.is_empty());
@@ -98,30 +100,6 @@ fn is_secret(name: &[u8]) -> bool {
             .iter()
             .any(|secret| word.eq_ignore_ascii_case(secret.as_bytes()))
     })
-}
-
-/// Decodes percent-encoding, as PHP decodes names: `p%61ssword` is its `password`.
-fn decode(name: &[u8]) -> Cow<'_, [u8]> {
-    if !name.contains(&b'%') {
-        return Cow::Borrowed(name);
-    }
-    let mut decoded = Vec::with_capacity(name.len());
-    let mut rest = name;
-    while let Some((first, after)) = rest.split_first() {
-        let digits = after.first_chunk::<2>().filter(|_| *first == b'%');
-        let byte = digits.and_then(|digits| hexadecimal(*digits));
-        decoded.push(byte.unwrap_or(*first));
-        rest = match byte {
-            Some(_) => after.get(2..).unwrap_or_default(),
-            None => after,
-        };
-    }
-    Cow::Owned(decoded)
-}
-
-fn hexadecimal(digits: [u8; 2]) -> Option<u8> {
-    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-    u8::try_from(high? * 16 + low?).ok()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `/metrics`: the existing counters in OpenMetrics. Nothing is measured for them, and a scrape reads atomics.
+//! `/metrics`: the existing counters in OpenMetrics. Nothing is measured for them, and a scrape reads atomics; only the
+//! readiness of upstreams is determined as for `/ready`, at most once a second.
 
 mod members;
 mod passwords;
@@ -16,14 +17,15 @@ use prometheus_client::registry::{Registry, Unit};
 pub(super) use members::Concurrency;
 use members::MemberScrape;
 
+use super::readiness::Overview;
 use super::{Admin, State};
 use crate::site::{Site, Snapshot};
 use crate::upstream::numbers::{BOUNDS_MS, Count, Histogram, Numbers};
 
 /// Encodes a scrape.
-pub(super) fn encode_scrape(admin: &Admin) -> Result<String, fmt::Error> {
+pub(super) async fn encode_scrape(admin: &Admin) -> Result<String, fmt::Error> {
+    let scrape = Scrape::of(admin).await;
     let mut registry = Registry::with_prefix("fcgate");
-    let scrape = Scrape::of(admin);
     registry.register_collector(Box::new(scrape));
     let mut text = String::new();
     encode(&mut text, &registry)?;
@@ -36,16 +38,19 @@ struct Scrape {
     snapshot: Arc<Snapshot>,
     state: Arc<State>,
     members: Vec<MemberScrape>,
+    overview: Overview,
 }
 
 impl Scrape {
-    fn of(admin: &Admin) -> Self {
+    async fn of(admin: &Admin) -> Self {
         let snapshot = admin.live.current();
+        let overview = admin.overview(&snapshot).await;
         let members = members::scrape(&snapshot, &admin.concurrency);
         Self {
             snapshot,
             state: Arc::clone(&admin.state),
             members,
+            overview,
         }
     }
 }
@@ -69,12 +74,15 @@ impl Scrape {
         let most = state.most_connections;
         let open = most - state.connections.available_permits().min(most);
         let draining = f64::from(u8::from(state.is_draining()));
+        let readiness = self.overview.readiness(self.snapshot.sites());
+        let ready = f64::from(u8::from(readiness.is_ready()));
         for (name, help, value) in [
             (
                 "uptime_seconds",
                 "Time since the start",
                 state.started.elapsed().as_secs_f64(),
             ),
+            ("ready", "1 while /ready answers 200", ready),
             ("draining", "1 while the server drains", draining),
             ("connections", "Client connections", count(open)),
             (
@@ -128,6 +136,15 @@ impl Scrape {
     }
 
     fn encode_upstreams(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let help = "0 while no server of the upstream accepts connections";
+        let mut metric =
+            encoder.encode_descriptor("upstream_ready", help, None, MetricType::Gauge)?;
+        for upstream in self.snapshot.upstreams() {
+            let is_ready = self.overview.errors_of(&upstream.name).is_none();
+            metric
+                .encode_family(&[("upstream", &upstream.name)])?
+                .encode_gauge(&f64::from(u8::from(is_ready)))?;
+        }
         for (name, help, value) in UPSTREAM_GAUGES {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for member in &self.members {

@@ -22,7 +22,7 @@ pub use listener::AdminListener;
 pub use serving::serve;
 
 use crate::limits::eviction::EvictionQueue;
-use crate::line_log::LineLog;
+use crate::line_log::{LineLog, Logs};
 use crate::site::Live;
 use crate::upstream::numbers::{Count, Histogram};
 
@@ -68,8 +68,10 @@ pub struct State {
     pub reloads: Count,
     /// Reloads that were refused.
     pub reloads_refused: Count,
-    /// Logs, for their dropped lines.
-    pub logs: Vec<LineLog>,
+    /// The log on stderr, for its dropped lines.
+    pub stderr: LineLog,
+    /// The other logs, likewise.
+    pub logs: Arc<Logs>,
     /// Connections of the admin listener.
     pub answering: TaskTracker,
     /// Event loop lag of each serving thread.
@@ -82,7 +84,7 @@ pub struct Admin {
     live: Live,
     state: Arc<State>,
     commands: mpsc::Sender<Command>,
-    readiness: readiness::Readiness,
+    probes: readiness::Probes,
     concurrency: metrics::Concurrency,
     reloads: Semaphore,
     reserve: reserve::Reserve,
@@ -90,7 +92,7 @@ pub struct Admin {
 
 impl State {
     /// Builds the state of a starting server.
-    pub fn new(most_connections: usize, logs: Vec<LineLog>) -> Self {
+    pub fn new(most_connections: usize, stderr: LineLog, logs: Arc<Logs>) -> Self {
         Self {
             draining: AtomicBool::new(false),
             started: Instant::now(),
@@ -104,6 +106,7 @@ impl State {
             tls_failed: Count::default(),
             reloads: Count::default(),
             reloads_refused: Count::default(),
+            stderr,
             logs,
             answering: TaskTracker::new(),
             lags: OnceLock::new(),
@@ -128,7 +131,7 @@ impl Admin {
             live,
             state,
             commands,
-            readiness: readiness::Readiness::default(),
+            probes: readiness::Probes::default(),
             concurrency: metrics::Concurrency::default(),
             reloads: Semaphore::new(RELOADS),
             reserve: reserve::Reserve::new(),

@@ -1,94 +1,174 @@
-//! Readiness of the gateway: not while it drains, and not while an upstream has no server that accepts connections.
-//! Determined by connecting, at most once a second for any number of probes.
+//! Readiness: whether requests can be served. A process that answers here listens, with a valid configuration in force; it
+//! is ready unless it drains or no site can be served. One dead upstream of several is a warning: a load balancer that
+//! took the gateway out for it would take all its sites out.
 
+mod probe;
+mod query;
+mod verdict;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+pub(super) use probe::Probes;
+pub(super) use query::Subject;
 
 use super::Admin;
-use super::reserve::{Reserve, is_shortage};
-use crate::upstream::{Address, Upstream};
+use crate::site::{Site, Snapshot};
+use crate::upstream::Upstream;
+use verdict::is_any_served;
 
-/// Validity of a result.
-const AGE: Duration = Duration::from_secs(1);
+/// Names listed for an unknown one.
+const MOST_NAMES: usize = 50;
 
-/// Time limit for connecting: a probe's own is little longer.
-const CONNECT: Duration = Duration::from_millis(500);
+/// State of the gateway, of an upstream or of a site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Readiness {
+    /// The reasons not to be ready; none if it is.
+    pub(super) reasons: Vec<String>,
+    /// Dead upstreams in spite of which it is ready.
+    pub(super) warnings: Vec<String>,
+}
 
-/// Upstreams probed concurrently: those that do not answer must not use up the time limit of the probe.
-const AT_ONCE: usize = 16;
+/// State of the gateway, with each upstream and site.
+#[derive(Debug)]
+pub(super) struct Overview {
+    is_draining: bool,
+    /// The upstreams without a server that accepts connections, each with the errors.
+    dead: BTreeMap<String, String>,
+}
 
-/// The last result.
-#[derive(Debug, Default)]
-pub(super) struct Readiness(Mutex<Option<(Instant, Vec<String>)>>);
+impl Readiness {
+    /// Returns the readiness as far as no upstream decides.
+    fn without_upstreams(is_draining: bool) -> Self {
+        let reason = is_draining.then(|| "the server is stopping".to_owned());
+        Self {
+            reasons: reason.into_iter().collect(),
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.reasons.is_empty()
+    }
+}
 
 impl Admin {
-    /// Returns the reasons not to be ready; none if it is.
-    pub(super) async fn not_ready(&self) -> Vec<String> {
+    /// Returns the readiness of `subject`; the error lists the known names if there is none of this name.
+    pub(super) async fn readiness(&self, subject: &Subject) -> Result<Readiness, String> {
         if self.state.is_draining() {
-            return vec!["the server is stopping".to_owned()];
+            // At once: no upstream has to be asked for that.
+            return Ok(Readiness::without_upstreams(true));
         }
-        let mut known = self.readiness.0.lock().await;
-        if let Some((since, reasons)) = known.as_ref()
-            && since.elapsed() < AGE
-        {
-            return reasons.clone();
-        }
-        let upstreams = stream::iter(self.live.current().upstreams());
-        let tried: Vec<_> = upstreams
-            .map(|upstream| unreachable(upstream, &self.reserve))
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
-        let reasons: Vec<_> = tried.into_iter().flatten().collect();
-        self.reserve.refill();
-        *known = Some((Instant::now(), reasons.clone()));
-        reasons
-    }
-}
-
-/// Returns the errors of all servers of `upstream`; `None` if one accepts connections.
-async fn unreachable(upstream: Arc<Upstream>, reserve: &Reserve) -> Option<String> {
-    let mut why = Vec::new();
-    for address in upstream.servers() {
-        match timeout(CONNECT, connect_by(reserve, address)).await {
-            Ok(Ok(())) => return None,
-            // A shortage of descriptors here is no failure of PHP.
-            Ok(Err(error)) if is_shortage(&error) => return None,
-            Ok(Err(error)) => why.push(format!("{address}: {error}")),
-            // The backlog is full because the workers are busy: an unready gateway would only move the load, in
-            // the end to no gateway.
-            Err(_) if is_at_work(&upstream) => return None,
-            Err(_) => why.push(format!("{address}: no connection within 500ms")),
+        let snapshot = self.live.current();
+        match subject {
+            Subject::Gateway => {
+                let overview = self.overview(&snapshot).await;
+                Ok(overview.readiness(snapshot.sites()))
+            }
+            Subject::Upstream(name) => {
+                let Some(upstream) = snapshot.upstream(name) else {
+                    let upstreams = snapshot.upstreams();
+                    let known = upstreams.iter().map(|upstream| upstream.name.as_str());
+                    return Err(unknown("upstream", name, known));
+                };
+                let overview = self.overview_of(vec![upstream], &snapshot).await;
+                Ok(overview.readiness_of_upstream(name))
+            }
+            Subject::Site(name) => {
+                let sites = snapshot.sites_named(name);
+                if sites.is_empty() {
+                    let known = snapshot.sites().map(|site| &*site.name);
+                    return Err(unknown("site", name, known));
+                }
+                let overview = self.overview_of(needed(&sites, &snapshot), &snapshot).await;
+                Ok(overview.readiness(sites))
+            }
         }
     }
-    Some(format!("upstream {}: {}", upstream.name, why.join(", ")))
-}
 
-fn is_at_work(upstream: &Upstream) -> bool {
-    let members = upstream.members();
-    members.iter().any(|member| member.snapshot().serving > 0)
-}
+    /// Returns the state of all upstreams and sites.
+    pub(super) async fn overview(&self, snapshot: &Snapshot) -> Overview {
+        self.overview_of(snapshot.upstreams(), snapshot).await
+    }
 
-/// Connects, with a reserved descriptor if no other is free.
-async fn connect_by(reserve: &Reserve, address: &Address) -> std::io::Result<()> {
-    match connect(address).await {
-        Err(error) if reserve.release_one(&error) => connect(address).await,
-        connected => connected,
+    async fn overview_of(&self, upstreams: Vec<Arc<Upstream>>, snapshot: &Snapshot) -> Overview {
+        Overview {
+            is_draining: self.state.is_draining(),
+            dead: self
+                .probes
+                .find_dead(upstreams, snapshot, &self.reserve)
+                .await,
+        }
     }
 }
 
-async fn connect(address: &Address) -> std::io::Result<()> {
-    match address {
-        Address::Unix(path) => match UnixStream::connect(path).await {
-            // A full backlog has a busy server.
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
-            connected => connected.map(drop),
-        },
-        Address::Tcp(host, port) => TcpStream::connect((host.as_str(), *port)).await.map(drop),
+impl Overview {
+    /// Returns the readiness to serve one of `sites`.
+    pub(super) fn readiness<'a>(
+        &self,
+        sites: impl IntoIterator<Item = &'a Arc<Site>>,
+    ) -> Readiness {
+        let mut readiness = Readiness::without_upstreams(self.is_draining);
+        let dead = self.dead.iter();
+        let lines = dead.map(|(name, errors)| describe(name, errors));
+        if self.serves_any(sites) {
+            readiness.warnings.extend(lines);
+        } else {
+            readiness.reasons.extend(lines);
+        }
+        readiness
     }
+
+    /// Reports whether one of `sites` can be served.
+    pub(super) fn serves_any<'a>(&self, sites: impl IntoIterator<Item = &'a Arc<Site>>) -> bool {
+        let needs = sites.into_iter().map(|site| &site.needs);
+        is_any_served(needs, |name| self.dead.contains_key(name))
+    }
+
+    /// Returns the errors of an upstream without a server that accepts connections.
+    pub(super) fn errors_of(&self, upstream: &str) -> Option<&str> {
+        self.dead.get(upstream).map(String::as_str)
+    }
+
+    fn readiness_of_upstream(&self, name: &str) -> Readiness {
+        let mut readiness = Readiness::without_upstreams(self.is_draining);
+        let errors = self.errors_of(name).map(|errors| describe(name, errors));
+        readiness.reasons.extend(errors);
+        readiness
+    }
+}
+
+fn describe(upstream: &str, errors: &str) -> String {
+    format!("upstream {upstream}: {errors}")
+}
+
+/// Returns the upstreams that `sites` need.
+fn needed(sites: &[&Arc<Site>], snapshot: &Snapshot) -> Vec<Arc<Upstream>> {
+    let mut names: Vec<_> = sites
+        .iter()
+        .flat_map(|site| &site.needs.upstreams)
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+        .into_iter()
+        .filter_map(|name| snapshot.upstream(name))
+        .collect()
+}
+
+fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let mut known: Vec<_> = known.collect();
+    known.sort_unstable();
+    let left_out = known.len().saturating_sub(MOST_NAMES);
+    known.truncate(MOST_NAMES);
+    let more = if left_out > 0 {
+        format!(" and {left_out} more")
+    } else {
+        String::new()
+    };
+    format!(
+        "unknown {kind} `{}`; known: {}{more}",
+        name.escape_debug(),
+        known.join(", ")
+    )
 }

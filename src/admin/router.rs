@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use super::host_check::HostCheck;
+use super::readiness::Subject;
 use super::{Admin, Command, RELOADS, metrics, status};
 
 type Answer = Response<Full<Bytes>>;
@@ -30,8 +31,8 @@ pub(super) async fn answer(
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let answer = match request.uri().path() {
         "/live" if reads => text(StatusCode::OK, "alive\n".to_owned()),
-        "/ready" if reads => ready(admin).await,
-        "/metrics" if reads => match metrics::encode_scrape(admin) {
+        "/ready" if reads => ready(admin, request.uri().query()).await,
+        "/metrics" if reads => match metrics::encode_scrape(admin).await {
             Ok(body) => with_type(StatusCode::OK, body, OPEN_METRICS),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         },
@@ -55,15 +56,28 @@ pub(super) async fn answer(
     Ok(answer)
 }
 
-async fn ready(admin: &Admin) -> Answer {
-    let reasons = admin.not_ready().await;
-    if reasons.is_empty() {
-        return text(StatusCode::OK, "ready\n".to_owned());
+async fn ready(admin: &Admin, query: Option<&str>) -> Answer {
+    let Some(subject) = Subject::parse(query) else {
+        let message = "write /ready, /ready?upstream=NAME or /ready?site=HOST\n";
+        return text(StatusCode::BAD_REQUEST, message.to_owned());
+    };
+    let readiness = match admin.readiness(&subject).await {
+        Ok(readiness) => readiness,
+        Err(unknown) => return text(StatusCode::NOT_FOUND, format!("{unknown}\n")),
+    };
+    let (status, word) = if readiness.is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    };
+    let mut body = word.to_owned();
+    for reason in readiness.reasons {
+        body.push_str(&format!("{reason}\n"));
     }
-    text(
-        StatusCode::SERVICE_UNAVAILABLE,
-        format!("not ready\n{}\n", reasons.join("\n")),
-    )
+    for warning in readiness.warnings {
+        body.push_str(&format!("warning: {warning}\n"));
+    }
+    text(status, body)
 }
 
 async fn reload(admin: &Admin, dry_run: bool) -> Answer {

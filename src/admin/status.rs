@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Admin;
+use super::readiness::Overview;
 use crate::limits::eviction::Cause;
 use crate::site::Snapshot;
 
@@ -12,7 +13,8 @@ use crate::site::Snapshot;
 pub(super) async fn status(admin: &Admin) -> Value {
     let snapshot = admin.live.current();
     let state = &admin.state;
-    let reasons = admin.not_ready().await;
+    let overview = admin.overview(&snapshot).await;
+    let readiness = overview.readiness(snapshot.sites());
     let open = state.most_connections
         - state
             .connections
@@ -33,13 +35,14 @@ pub(super) async fn status(admin: &Admin) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": state.started.elapsed().as_secs(),
-        "ready": reasons.is_empty(),
-        "not_ready_because": reasons,
+        "ready": readiness.is_ready(),
+        "not_ready_because": readiness.reasons,
+        "warnings": readiness.warnings,
         "connections": connections,
         "reloads": { "done": state.reloads.get(), "refused": state.reloads_refused.get() },
         "passwords": passwords(&snapshot),
-        "sites": sites(&snapshot),
-        "upstreams": upstreams(&snapshot),
+        "sites": sites(&snapshot, &overview),
+        "upstreams": upstreams(&snapshot, &overview),
     })
 }
 
@@ -56,11 +59,13 @@ fn passwords(snapshot: &Snapshot) -> Value {
     })
 }
 
-fn sites(snapshot: &Snapshot) -> Vec<Value> {
+fn sites(snapshot: &Snapshot, overview: &Overview) -> Vec<Value> {
     let sites = snapshot.sites().map(|site| {
         let requests: u64 = site.numbers.requests().map(|(_, _, count)| count).sum();
         json!({
             "name": &*site.name,
+            "ready": overview.serves_any([site]),
+            "needs": site.needs.upstreams,
             "requests": requests,
             "bytes": site.numbers.bytes.get(),
             "incomplete": site.numbers.incomplete.get(),
@@ -70,7 +75,7 @@ fn sites(snapshot: &Snapshot) -> Vec<Value> {
     sites.collect()
 }
 
-fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
+fn upstreams(snapshot: &Snapshot, overview: &Overview) -> Vec<Value> {
     let upstreams = snapshot.upstreams().into_iter().map(|upstream| {
         let known = upstream.members();
         let members = known.iter().map(|member| {
@@ -100,6 +105,8 @@ fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
         });
         json!({
             "name": upstream.name,
+            "ready": overview.errors_of(&upstream.name).is_none(),
+            "not_ready_because": overview.errors_of(&upstream.name),
             "members": members.collect::<Vec<_>>(),
             "unresolved": unresolved.collect::<Vec<_>>(),
         })

@@ -49,7 +49,10 @@ pub enum Verified {
     /// The password is that of this user.
     Right(RemoteUser),
     /// The user is unknown, or the password is wrong.
-    Wrong,
+    Wrong {
+        /// The user exists.
+        is_known: bool,
+    },
     /// The pair was not verified.
     Rejected(Rejected),
     /// The file of users cannot be read, for this reason.
@@ -101,7 +104,7 @@ impl Verification {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(unavailable)) => return Verified::Unavailable(unavailable),
             // The runtime ends.
-            Err(_) => return Verified::Wrong,
+            Err(_) => return Verified::Wrong { is_known: false },
         };
         let request = VerifyRequest {
             pair: self.basic.pair(&self.credentials, &loaded),
@@ -121,7 +124,9 @@ impl Verification {
         };
         match self.basic.verifier.run(&request, job).await {
             Ok(Verdict::Right) => Verified::Right(user(&self.credentials, &loaded)),
-            Ok(Verdict::Wrong) => Verified::Wrong,
+            Ok(Verdict::Wrong) => Verified::Wrong {
+                is_known: loaded.users.entry(&self.credentials.user).is_some(),
+            },
             Err(rejected) => Verified::Rejected(rejected),
         }
     }
@@ -180,6 +185,6 @@ pub(crate) fn verdict(is_right: bool) -> Verified {
     if is_right {
         Verified::Right(user())
     } else {
-        Verified::Wrong
+        Verified::Wrong { is_known: true }
     }
 }

@@ -1,13 +1,12 @@
 //! Settings of a site and its upstream that change the variables of a call.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::{HeaderName, header};
 
 use crate::auth::forwarding::is_forwarding;
-use crate::message::Host;
 use crate::message::hop_by_hop::is_hop_by_hop;
+use crate::message::{Host, Root};
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// Key of the ambiguous field names that PHP gets.
@@ -31,7 +30,7 @@ pub struct Contract {
     /// The kind of application.
     pub responder: Responder,
     /// DOCUMENT_ROOT where the root of the scripts is an alias below another.
-    pub(super) document_root: Option<PathBuf>,
+    pub document_root: Option<Root>,
 }
 
 /// The kind of application behind an upstream.
@@ -99,9 +98,9 @@ impl Contract {
 
     /// Returns the same settings for scripts whose root is an alias below this DOCUMENT_ROOT.
     #[must_use]
-    pub fn below(self, document_root: Option<&Path>) -> Self {
+    pub fn below(self, document_root: Option<&Root>) -> Self {
         Self {
-            document_root: document_root.map(Path::to_owned),
+            document_root: document_root.cloned(),
             ..self
         }
     }

@@ -2,6 +2,7 @@
 //! marked with its source.
 
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use http::{HeaderName, Version, header};
 
@@ -16,7 +17,13 @@ use crate::message::{Cause, Previous, Request, Scheme, Wire};
 
 /// Variables that are equal for all requests of one rule, encoded once when the configuration is loaded.
 #[derive(Clone, Debug)]
-pub struct Constants(Vec<u8>);
+pub struct Constants {
+    all: Vec<u8>,
+    /// Those without a root in them, for requests whose roots are resolved.
+    rootless: Vec<u8>,
+    /// The roots are those of a mount.
+    is_mounted: bool,
+}
 
 impl Constants {
     /// Encodes the variables that do not depend on the request.
@@ -26,59 +33,114 @@ impl Constants {
 
     /// Encodes them for a root at the path `prefix`; `contract` may have a document root of its own.
     pub fn mounted(mapping: &Mapping, prefix: &str, contract: &Contract) -> Self {
-        let mut encoded = Vec::new();
-        encode_pair(&mut encoded, b"GATEWAY_INTERFACE", b"CGI/1.1");
-        encode_pair(&mut encoded, b"SERVER_SOFTWARE", b"fcgate");
-        encode_pair(&mut encoded, b"SERVER_SIGNATURE", b""); // Apache's, as with ServerSignature Off
-        let root = mapping.document_root();
-        encode_pair(
-            &mut encoded,
-            b"DOCUMENT_ROOT",
-            document_root(root, contract),
-        );
+        let mut rootless = Vec::new();
+        encode_pair(&mut rootless, b"GATEWAY_INTERFACE", b"CGI/1.1");
+        encode_pair(&mut rootless, b"SERVER_SOFTWARE", b"fcgate");
+        encode_pair(&mut rootless, b"SERVER_SIGNATURE", b""); // Apache's, as with ServerSignature Off
         // Apache's mod_alias.
-        encode_pair(&mut encoded, b"CONTEXT_PREFIX", prefix.as_bytes());
-        let context = match prefix {
-            "" => document_root(root, contract),
-            _ => root,
-        };
-        encode_pair(&mut encoded, b"CONTEXT_DOCUMENT_ROOT", context);
-        Self(encoded)
+        encode_pair(&mut rootless, b"CONTEXT_PREFIX", prefix.as_bytes());
+        let is_mounted = !prefix.is_empty();
+        let root = mapping.document_root();
+        let mut all = rootless.clone();
+        for (name, value) in document_roots(root, document_root(root, contract), is_mounted) {
+            encode_pair(&mut all, name, value);
+        }
+        Self {
+            all,
+            rootless,
+            is_mounted,
+        }
     }
 
-    /// Adds a variable.
+    /// Adds a variable without a root in it.
     #[must_use]
     pub fn with(mut self, name: &str, value: &[u8]) -> Self {
-        encode_pair(&mut self.0, name.as_bytes(), value);
+        encode_pair(&mut self.all, name.as_bytes(), value);
+        encode_pair(&mut self.rootless, name.as_bytes(), value);
         self
     }
 
-    /// Returns the name-value pairs, ready for PARAMS.
-    pub fn encoded(&self) -> &[u8] {
-        &self.0
+    /// Adds HTTP_X_ACCEL_MAPPING, which names folders below the roots.
+    #[must_use]
+    pub fn with_accel_mapping(mut self, mapping: &[u8]) -> Self {
+        encode_pair(&mut self.all, ACCEL_MAPPING, mapping);
+        self
     }
+
+    /// Encodes the variables for a call of `script`.
+    pub fn encode(&self, params: &mut ParamsEncoder<'_>, script: &Script) {
+        let Some(roots) = &script.resolved else {
+            return params.raw(&self.all);
+        };
+        params.raw(&self.rootless);
+        let [root, document_root] = [&roots.script, &roots.document].map(|root| bytes(root));
+        for (name, value) in document_roots(root, document_root, self.is_mounted) {
+            params.pair(name, value);
+        }
+        if !roots.accel_mapping.is_empty() {
+            params.pair(ACCEL_MAPPING, &roots.accel_mapping);
+        }
+    }
+
+    /// Returns the name-value pairs for roots as configured, ready for PARAMS.
+    #[cfg(test)]
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.all
+    }
+}
+
+/// Variable of Symfony and Rack.
+const ACCEL_MAPPING: &[u8] = b"HTTP_X_ACCEL_MAPPING";
+
+/// Returns the variables whose values are roots; CONTEXT_DOCUMENT_ROOT is Apache's, by mod_alias.
+fn document_roots<'a>(
+    root: &'a [u8],
+    document_root: &'a [u8],
+    is_mounted: bool,
+) -> [(&'static [u8], &'a [u8]); 2] {
+    let context = if is_mounted { root } else { document_root };
+    [
+        (b"DOCUMENT_ROOT", document_root),
+        (b"CONTEXT_DOCUMENT_ROOT", context),
+    ]
 }
 
 impl Mapping {
     /// Returns the document root as PHP sees it, as bytes and without a trailing slash.
     pub fn document_root(&self) -> &[u8] {
-        let root = self
-            .backend_root
-            .as_ref()
-            .unwrap_or(&self.root.0)
-            .as_os_str()
-            .as_bytes();
-        without_slash(root)
+        bytes(self.backend_root.as_ref().unwrap_or(&self.root.0))
+    }
+}
+
+impl Script {
+    /// Returns the root of the script as PHP sees it, as bytes and without a trailing slash.
+    pub fn root<'a>(&'a self, mapping: &'a Mapping) -> &'a [u8] {
+        match &self.resolved {
+            Some(roots) => bytes(&roots.script),
+            None => mapping.document_root(),
+        }
+    }
+
+    /// Returns DOCUMENT_ROOT, likewise.
+    fn document_root<'a>(&'a self, mapping: &'a Mapping, contract: &'a Contract) -> &'a [u8] {
+        match &self.resolved {
+            Some(roots) => bytes(&roots.document),
+            None => document_root(mapping.document_root(), contract),
+        }
     }
 }
 
 /// Returns the site's document root if `root` is an alias, else `root`.
 fn document_root<'a>(root: &'a [u8], contract: &'a Contract) -> &'a [u8] {
-    let own = contract.document_root.as_deref();
-    own.map_or(root, |own| without_slash(own.as_os_str().as_bytes()))
+    contract
+        .document_root
+        .as_ref()
+        .map_or(root, |own| bytes(&own.0))
 }
 
-fn without_slash(root: &[u8]) -> &[u8] {
+/// Returns a path as bytes, without a trailing slash.
+fn bytes(path: &Path) -> &[u8] {
+    let root = path.as_os_str().as_bytes();
     match root.strip_suffix(b"/") {
         Some(stripped) if !stripped.is_empty() => stripped,
         Some(_) | None => root,
@@ -93,14 +155,15 @@ pub fn encode_script(
     mapping: &Mapping,
     contract: &Contract,
 ) {
-    let root = mapping.document_root();
+    let root = script.root(mapping);
     match &contract.responder {
         // Beside REDIRECT_URL PHP-FPM drops a PATH_INFO that it has not split off itself.
         Responder::Fpm if redirection_of(request).is_some() && can_be_split(script) => {
             encode_unsplit(params, script, &[b"proxy:fcgi://localhost", root]);
         }
         Responder::Fpm | Responder::Generic => {
-            encode_split(params, script, [root, document_root(root, contract)]);
+            let document_root = script.document_root(mapping, contract);
+            encode_split(params, script, [root, document_root]);
         }
         Responder::ApacheFpm(prefix) => encode_unsplit(params, script, &[prefix, root]),
     }

@@ -11,4 +11,4 @@ mod ssl_variables;
 
 pub use contract::{Contract, Responder};
 pub use long_variable::LongVariable;
-pub use script::{Mapping, Script};
+pub use script::{Mapping, ResolvedRoots, Script};

@@ -1,6 +1,7 @@
 //! Splits a path into the script and the rest: SCRIPT_NAME and PATH_INFO (RFC 3875 §4.1.5, §4.1.13).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::message::{Disk, Root, Symlinks};
 
@@ -14,6 +15,19 @@ pub struct Script {
     pub name: Vec<u8>,
     /// PATH_INFO (RFC 3875 §4.1.5): the path after the script; empty if none.
     pub path_info: Vec<u8>,
+    /// The roots without symbolic links, if the application gets them.
+    pub resolved: Option<ResolvedRoots>,
+}
+
+/// The roots of a request without the symbolic links in their names (`resolve_root`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedRoots {
+    /// The root of the script.
+    pub script: Arc<Path>,
+    /// DOCUMENT_ROOT.
+    pub document: Arc<Path>,
+    /// HTTP_X_ACCEL_MAPPING; empty if the application gets none.
+    pub accel_mapping: Vec<u8>,
 }
 
 /// The folders in which scripts are looked up.
@@ -25,6 +39,8 @@ pub struct Mapping {
     pub backend_root: Option<PathBuf>,
     /// Symbolic links that may lead to scripts: `files.symlinks` of the site.
     pub symlinks: Symlinks,
+    /// The application gets the roots without symbolic links (`resolve_root`).
+    pub resolves_root: bool,
 }
 
 impl Mapping {
@@ -83,6 +99,7 @@ impl Script {
             file: file.to_vec(),
             name: file.to_vec(),
             path_info: rest.to_vec(),
+            resolved: None,
         }
     }
 }
@@ -101,9 +118,6 @@ mod tests {
         fn is_file(&self, _: &Root, path: &[u8]) -> bool {
             self.0.iter().any(|file| file.as_bytes() == path)
         }
-        fn real_path(&self, _: &Root) -> Option<PathBuf> {
-            None
-        }
     }
 
     #[test]
@@ -113,6 +127,7 @@ mod tests {
             root: Root(PathBuf::from("/srv")),
             backend_root: None,
             symlinks: Symlinks::default(),
+            resolves_root: false,
         };
         type Found = Option<(&'static [u8], &'static [u8])>;
         let cases: [(&[u8], Found); 11] = [

@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use socket2::{SockAddr, Socket, Type};
 
+use super::Configuration;
 use crate::config;
+use crate::message::percent;
 use crate::site::AdminAddress;
 
 /// Timeout of connecting, and of the answers to `health` and `status`.
@@ -20,9 +22,36 @@ const RELOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum length of an answer, in bytes.
 const MAX_ANSWER: u64 = 64 * 1024 * 1024;
 
-/// Prints the readiness of the gateway; exit code 0 if it is ready, else 1 with the reason.
-pub(super) fn health(file: &Path) -> anyhow::Result<ExitCode> {
-    let answer = match exchange(file, "GET", "/ready", TIMEOUT) {
+/// Arguments of `fcgate health`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Health {
+    #[command(flatten)]
+    pub(super) configuration: Configuration,
+    /// Ask for one upstream: an [upstream.NAME], or an address as the configuration has it.
+    #[arg(long, value_name = "NAME", conflicts_with = "site")]
+    upstream: Option<String>,
+    /// Ask for the sites of a host.
+    #[arg(long, value_name = "HOST")]
+    site: Option<String>,
+}
+
+impl Health {
+    /// Returns the target of the request.
+    fn target(&self) -> String {
+        let (key, name) = match (&self.upstream, &self.site) {
+            (Some(name), _) => ("upstream", name),
+            (None, Some(name)) => ("site", name),
+            (None, None) => return "/ready".to_owned(),
+        };
+        let mut encoded = Vec::new();
+        percent::encode_into(&mut encoded, name.as_bytes());
+        format!("/ready?{key}={}", String::from_utf8_lossy(&encoded))
+    }
+}
+
+/// Prints the readiness of the gateway, of an upstream or of a site; exit code 0 if it is ready, else 1 with the reason.
+pub(super) fn health(file: &Path, asked: &Health) -> anyhow::Result<ExitCode> {
+    let answer = match exchange(file, "GET", &asked.target(), TIMEOUT) {
         Ok(answer) => answer,
         Err(error) => {
             let _ = writeln!(io::stderr(), "not ready: {error:#}");

@@ -8,6 +8,7 @@ mod config;
 mod doctor;
 mod explain;
 mod htaccess;
+mod launch;
 mod reference;
 mod run;
 mod schema;
@@ -38,7 +39,7 @@ enum Command {
     /// Print the configuration with all implied rules: a file with the same effect.
     Config(ConfigArguments),
     /// Report whether the running gateway is ready: exit code 0, or 1 with the reason.
-    Health(Configuration),
+    Health(ask::Health),
     /// Print the status of the running gateway as JSON.
     Status(Configuration),
     /// Reload the configuration of the running gateway; exit code 1 if it is invalid.
@@ -55,6 +56,9 @@ enum Command {
     #[cfg(debug_assertions)]
     #[command(hide = true)]
     Attempt(attempt::Arguments),
+    /// Become a program of `[process.NAME]`.
+    #[command(hide = true)]
+    Launch(launch::Arguments),
     /// Serve, as a child of `run`.
     #[command(hide = true)]
     Server(Configuration),
@@ -117,7 +121,10 @@ impl Cli {
             }
             Command::Check(configuration) => Ok(check::check(&configuration.file())),
             Command::Config(arguments) => Ok(config::expanded(&arguments.configuration.file())),
-            Command::Health(configuration) => ask::health(&configuration_file(configuration.file)),
+            Command::Health(asked) => {
+                let file = configuration_file(asked.configuration.file.clone());
+                ask::health(&file, &asked)
+            }
             Command::Status(configuration) => ask::status(&configuration_file(configuration.file)),
             Command::Reload(arguments) => {
                 let file = configuration_file(arguments.configuration.file);
@@ -129,6 +136,7 @@ impl Cli {
             Command::Schema => Ok(schema::print()),
             #[cfg(debug_assertions)]
             Command::Attempt(arguments) => attempt::run(arguments),
+            Command::Launch(arguments) => Ok(launch::run(&arguments)),
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn server(file: PathBuf) -> anyhow::Result<ExitCode> {
     let served = serve(file, &stderr, exit_watchdog);
     Ok(served.unwrap_or_else(|error| {
         let text = format!("fcgate: {error:#}\n");
-        stderr.log().append(text.as_bytes());
+        stderr.error_log().append_text(Level::ERROR, &text);
         ExitCode::FAILURE
     }))
 }
@@ -37,7 +37,8 @@ fn serve(file: PathBuf, stderr: &Stderr, exit_watchdog: ExitWatchdog) -> anyhow:
             return Ok(ExitCode::FAILURE);
         }
     };
-    stderr.subscribe(snapshot.server.log.parse().unwrap_or(Level::INFO));
+    stderr.subscribe(Level::INFO);
+    stderr.error_log().apply(&snapshot.logs.settings, None);
     log_warnings(&snapshot, boot.intent(), stderr);
     boot.send_grant(&snapshot)?;
     let Some(sockets) = boot.receive_sockets()? else {
@@ -48,7 +49,7 @@ fn serve(file: PathBuf, stderr: &Stderr, exit_watchdog: ExitWatchdog) -> anyhow:
     }
     let process = Process {
         sockets,
-        log: stderr.log().clone(),
+        log: stderr.error_log(),
         exit_watchdog,
     };
     let workers = snapshot.server.workers;
@@ -79,7 +80,7 @@ fn log_warnings(snapshot: &Snapshot, intent: Intent, stderr: &Stderr) {
     let warnings = &snapshot.warnings;
     match intent {
         _ if warnings.is_empty() => {}
-        Intent::Start | Intent::Restart => stderr.log().append(warnings.as_bytes()),
+        Intent::Start | Intent::Restart => stderr.error_log().append_text(Level::WARN, warnings),
         Intent::Preview => {}
         Intent::Reload | Intent::Upgrade => {
             tracing::warn!("the configuration has warnings\n{warnings}");

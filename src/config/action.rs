@@ -216,6 +216,7 @@ fn mapping(root: Root, upstream: &Upstream, draft: &Draft<'_, '_>) -> Mapping {
         root,
         backend_root: draft.context.backend_root(upstream),
         symlinks: draft.files.symlinks(),
+        resolves_root: draft.context.resolves_root(upstream),
     }
 }
 

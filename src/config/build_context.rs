@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::logs::LogsInUse;
 use super::source::Sources;
 use crate::auth::Authentication;
 use crate::cgi::Responder;
@@ -16,7 +17,8 @@ use crate::section::{AnyKey, At, Key, Lowered, Problem, Problems};
 use crate::site::snapshot::Upstreams;
 use crate::site::{ServerSettings, Site};
 use crate::upstream::section::{
-    BACKEND_ROOT, FIRST_BYTE, IDLE, QUEUE, SERVERS, TIMEOUTS_KEY, TOTAL, UPSTREAM, response_buffer,
+    BACKEND_ROOT, FIRST_BYTE, IDLE, QUEUE, RESOLVE_ROOT, SERVERS, TIMEOUTS_KEY, TOTAL, UPSTREAM,
+    response_buffer,
 };
 use crate::upstream::{Address, Upstream};
 use crate::value::TimeLimit;
@@ -24,6 +26,8 @@ use crate::value::TimeLimit;
 /// State shared while sites are built: upstreams, quotas, counters kept across reloads.
 pub(super) struct BuildContext<'a> {
     pub(super) server: &'a ServerSettings,
+    /// The logs.
+    pub(super) logs: &'a LogsInUse,
     /// Upstreams by name; anonymous ones, known by address, are added. Sites are built in parallel.
     pub(super) upstreams: Mutex<Upstreams>,
     pub(super) previous: Option<&'a Upstreams>,
@@ -101,6 +105,18 @@ impl BuildContext<'_> {
     pub(super) fn backend_root(&self, upstream: &Upstream) -> Option<PathBuf> {
         let text = self.section(upstream)?.get(&BACKEND_ROOT)?;
         Some(PathBuf::from(text.value))
+    }
+
+    /// Returns `resolve_root` of an upstream. Servers on this host see the files that the gateway sees.
+    pub(super) fn resolves_root(&self, upstream: &Upstream) -> bool {
+        let section = self.section(upstream);
+        let given = section
+            .as_ref()
+            .and_then(|section| section.given(&RESOLVE_ROOT));
+        given.unwrap_or_else(|| {
+            let are_local = upstream.servers().iter().all(Address::is_local);
+            are_local && self.backend_root(upstream).is_none()
+        })
     }
 
     /// Returns the timeouts of `upstream`, with their source locations.

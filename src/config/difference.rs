@@ -23,13 +23,7 @@ pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
 }
 
 /// Keys that a running server cannot change: a reload starts another.
-const NEW_SERVER: [&str; 5] = [
-    "server.workers",
-    "server.log",
-    "server.access_log",
-    "server.limits.connections",
-    "admin",
-];
+const NEW_SERVER: [&str; 3] = ["server.workers", "server.limits.connections", "admin"];
 
 /// Compares a section of the main file: one line for changes in the running server, and one for those that need another.
 fn main_section(key: &Key<Table>, before: &Snapshot, after: &Snapshot) -> Vec<String> {
@@ -171,8 +165,8 @@ mod tests {
             "[server]\nworkers = 1\naccess_log = { format = \"common\" }\ndrain = \"1s\"\n",
             "[server]\nworkers = 2\nlimits = { body = \"1KiB\", fields = 90 }\ndrain = \"1s\"\n",
             &[
-                "server: changed: limits.fields, limits.body",
-                "server: changed: workers, access_log.format (by a new server)",
+                "server: changed: access_log, limits.fields, limits.body",
+                "server: changed: workers (by a new server)",
             ],
         );
         let site = |lines: &str| format!("[[site]]\nhosts = \"a.test\"\nroot = \"/tmp\"\n{lines}");

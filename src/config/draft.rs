@@ -10,6 +10,7 @@ use crate::cgi::{Contract, Mapping};
 use crate::handler::answer::{self, SendFile};
 use crate::handler::fastcgi::{
     AmbiguousFields, Fastcgi, Missing, OwnBounds, REQUEST_BODY, Refusals, ScriptLog, ScriptRule,
+    SlowLog,
 };
 use crate::handler::mount::Mount;
 use crate::handler::static_files::FileSettings;
@@ -33,6 +34,8 @@ pub(super) struct Draft<'a, 'b> {
     pub(super) php: Option<Arc<Upstream>>,
     pub(super) spool: SpoolSettings,
     pub(super) has_reserve: bool,
+    /// The log of its slow scripts.
+    pub(super) slow: Option<Arc<SlowLog>>,
     pub(super) contract: Contract,
     pub(super) ambiguous: Arc<AmbiguousFields>,
     pub(super) send_file: SendFile,
@@ -55,7 +58,7 @@ impl Draft<'_, '_> {
         let send_file = self.send_file.clone().seen_through(&mapping);
         let limits = &self.context.server.limits;
         let seen_elsewhere = mapping.backend_root.is_some();
-        let site_root = self.root.as_ref().map(|root| root.0.as_path());
+        let site_root = self.root.as_ref();
         let root = match script.rule {
             // Apache's, wherever the target of a ProxyPassMatch lies.
             ScriptRule::FileName(_) => site_root.filter(|_| !seen_elsewhere),
@@ -117,6 +120,7 @@ impl Draft<'_, '_> {
             mapping: Arc::clone(mapping),
             refusals: Refusals::new(place),
             error_log: Arc::clone(self.context.error_log),
+            slow: self.slow.clone(),
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Pr
     }
 }
 
-/// Warns of an access log that cannot be opened.
+/// Warns of a log that cannot be opened.
 pub(super) fn check_log(file: &Path, place: Place, problems: &mut Problems) {
     if let Some(message) = unwritable_log(file) {
         let help = "create its folder with write permission for the gateway's user: the gateway does not start without the file";
@@ -51,11 +51,11 @@ pub(super) fn check_log(file: &Path, place: Place, problems: &mut Problems) {
     }
 }
 
-/// Returns an error message if an access log cannot be opened.
+/// Returns an error message if a log cannot be opened.
 pub fn unwritable_log(file: &Path) -> Option<String> {
     let error = unwritable_file(file)?;
     let file = file.display();
-    Some(format!("cannot write the access log {file}: {error}"))
+    Some(format!("cannot write the log {file}: {error}"))
 }
 
 /// Returns the error of opening a file for appending, or of creating it; `None` without one.

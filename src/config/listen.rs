@@ -3,6 +3,8 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use super::logs::LogsInUse;
+use crate::access_log::section::ACCESS_LOG;
 use crate::auth::TrustedProxies;
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table, Tables};
 use crate::site::listener::{ListenAddress, Listener};
@@ -14,7 +16,15 @@ pub(super) static KEY: Key<Tables> = Key::tables("listen", &LISTEN, "Listening s
 pub static LISTEN: Section = Section {
     title: "[[listen]]",
     doc: "A listening socket: HTTP/1.1 and HTTP/2, in clear text (HTTP/2 with prior knowledge) or with `tls`. Default without any: \":8080\".",
-    groups: &[&[&ADDRESS, &NAME, &TLS, &BACKLOG, &MODE, &PROXY_PROTOCOL_KEY]],
+    groups: &[&[
+        &ADDRESS,
+        &NAME,
+        &TLS,
+        &BACKLOG,
+        &MODE,
+        &PROXY_PROTOCOL_KEY,
+        &ACCESS_LOG,
+    ]],
 };
 
 pub(super) static ADDRESS: Key<Option<At<String>>> = Key::text("address", "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", \"unix:/path\", or \"systemd:NAME\" for the sockets that systemd passes under this name: the socket unit's FileDescriptorName=, by default the name of the unit such as \"fcgate.socket\". Port 0 is any free port. A socket that systemd has bound to an address given here is used, with any name.").shown("\":8080\"");
@@ -48,9 +58,10 @@ static FROM: Key<Vec<At<String>>> = Key::texts(
 
 impl Listener {
     /// Builds the listeners from the sections. With `tls` there must be certificates.
-    pub fn build(
+    pub(super) fn build(
         section: &Lowered,
         certificates: Option<&Arc<Certificates>>,
+        logs: &LogsInUse,
         problems: &mut Problems,
     ) -> Option<Self> {
         let address = ListenAddress::build(section, problems);
@@ -71,7 +82,9 @@ impl Listener {
             let problem = Problem::new(empty.place.clone(), "a listener's name is empty");
             problems.push(problem.help("name = \"admin\", or none"));
         }
+        let access_logs = logs.of_section(section, problems);
         Some(Self {
+            access_logs,
             address: address?,
             name: name.map_or_else(Arc::default, |name| name.value.into()),
             tls,

@@ -16,6 +16,7 @@ mod front;
 mod kept_limiters;
 pub mod listen;
 mod listener_names;
+mod logs;
 mod mount;
 mod outline;
 mod parallel;

@@ -1,10 +1,11 @@
 //! `[server]`: settings of the whole process.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::folders::{self, SPOOL_DIRECTORY};
-use crate::access_log::{Destination, Format};
+use super::logs::LOG_KEY;
+use crate::access_log::section::SERVER_ACCESS_LOG;
 use crate::auth::Forwarding;
 use crate::auth::forwarding::{TRUSTED_PROXIES, UNTRUSTED_FIELDS};
 use crate::auth::identifiers::BEGIN_TRACE;
@@ -13,7 +14,7 @@ use crate::auth::verifier::{AUTH, Hashing};
 use crate::limits::budget::Totals;
 use crate::limits::{BODY, LIMITS, Limits};
 use crate::privilege::{Asked, GROUP, SANDBOX, Sandbox, USER};
-use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, Table, absolute_path};
+use crate::section::{Key, Lowered, Problem, Problems, Section, Table, absolute_path};
 use crate::site::ServerSettings;
 use crate::value::ByteSize;
 
@@ -28,8 +29,9 @@ pub static SERVER: Section = Section {
         &GROUP,
         &SANDBOX,
         &WORKERS,
-        &LOG,
-        &ACCESS_LOG_KEY,
+        &LOG_KEY,
+        &SERVER_ACCESS_LOG,
+        &SLOW,
         &DRAIN,
         &DRAIN_DELAY,
         &DRAIN_REPLACED,
@@ -51,18 +53,7 @@ pub static SERVER: Section = Section {
 
 static WORKERS: Key<usize> = Key::integer("workers", 0..=1024, "Number of worker threads; 0: one for each core. The worker with the fewest connections serves a new one until its end. A change by a reload starts a new server.").default("0");
 
-static LOG: Key<At<String>> = Key::one_of(
-    "log",
-    &["error", "warn", "info", "debug"],
-    "Log level on stderr. Takes effect at the next start.",
-)
-.default("\"info\"");
-
-static ACCESS_LOG_KEY: Key<Table> = Key::table(
-    "access_log",
-    &ACCESS_LOG,
-    "The access log: one line for each request.",
-);
+pub(super) static SLOW: Key<Option<Duration>> = Key::duration("slow", "Time after which a script is slow: from the moment at which the gateway has what it needs of the request to the first byte of the answer, so the wait in the queue and the work of the script. The upload that is buffered before and the download do not count, nor what the script does behind its first byte, so that event streams and long downloads are not slow. A slow one is a warning in the error log, one a second for each site, with the script and the times in parts. Not set: none.").example("\"2s\"");
 
 static DRAIN: Key<Duration> =
     Key::duration("drain", "Time limit of requests in flight after SIGTERM.").default("\"25s\"");
@@ -87,22 +78,9 @@ static BODY_MEMORY: Key<ByteSize> = Key::size("body_memory", "Memory for request
 
 static ENCODER_MEMORY: Key<ByteSize> = Key::size("encoder_memory", "Memory for the encoders of compressed answers, likewise: some 300 KiB for gzip and some MiB for br and zstd. An answer without room is sent uncompressed. At most a quarter of the process's memory limit.").default("\"128MiB\"");
 
-static ACCESS_LOG: Section = Section {
-    title: "[server.access_log]",
-    doc: "The access log: one line for each request.",
-    groups: &[&[&TO, &FORMAT, &SECRETS]],
-};
-
-static TO: Key<At<String>> = Key::text("to", "\"stdout\", \"off\", or the absolute path of a file, which SIGUSR1 opens again. Takes effect at the next start.").default("\"stdout\"");
-
-static SECRETS: Key<bool> = Key::flag("secrets", "Logs secrets in plain text. By default `redacted` replaces the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie, cookies, and in targets, Referer and Location the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.").default("false");
-
-static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\" as in Apache, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as in Apache; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, user, request_id, trace_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site; %L and %{UNIQUE_ID}e are the id of the request in all logs; %O counts the head and the content, without framing and TLS; %U is not decoded. Status 499: the client closed the connection before its answer began. Takes effect at the next start.").default("\"combined\"");
-
 impl ServerSettings {
     /// Builds the settings from the section; unusable folders are problems.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
-        let access_log = section.get(&ACCESS_LOG_KEY);
         let limits = Limits::build(&section.get(&LIMITS_KEY), problems);
         let spool = section.get(&SPOOL_QUOTA).0;
         warn_of_bodies(&section.get(&LIMITS_KEY), spool, problems);
@@ -110,9 +88,7 @@ impl ServerSettings {
             user: Asked::build(section, problems),
             sandbox: Sandbox::build(section),
             workers: section.get(&WORKERS),
-            log: section.get(&LOG).value,
-            access_log: destination(&access_log, problems),
-            access_format: format(&access_log, problems),
+            slow: section.get(&SLOW),
             drain: section.get(&DRAIN),
             drain_replaced: section.get(&DRAIN_REPLACED),
             drain_delay: section.get(&DRAIN_DELAY),
@@ -144,49 +120,6 @@ pub(super) fn warn_of_bodies(limits: &Lowered, spool: u64, problems: &mut Proble
         let help = format!("spool_quota = \"{}\"", ByteSize(body.saturating_mul(2)));
         problems.warn(Problem::new(limits.place_of(&BODY), message).help(help));
     }
-}
-
-fn destination(section: &Lowered, problems: &mut Problems) -> Destination {
-    let text = section.get(&TO);
-    match text.value.as_str() {
-        "off" => Destination::Off,
-        "stdout" => Destination::Stdout,
-        path if path.starts_with('/') => {
-            folders::check_log(Path::new(path), text.place.clone(), problems);
-            Destination::File(path.into())
-        }
-        other => {
-            problems.push(
-                Problem::new(
-                    text.place.clone(),
-                    format!("`{other}` is not a log destination"),
-                )
-                .help("write \"stdout\", \"off\", or the absolute path of a file"),
-            );
-            Destination::Off
-        }
-    }
-}
-
-/// Parses a format; a fault is a problem at its directive.
-fn format(section: &Lowered, problems: &mut Problems) -> Format {
-    let text = section.get(&FORMAT);
-    let parsed = Format::parse(&text, section.get(&SECRETS));
-    parsed.unwrap_or_else(|error| {
-        let place = within(&text, error.offset);
-        problems.push(Problem::new(place, error.message));
-        Format::default()
-    })
-}
-
-/// Returns the place of a text from `offset` on. The text is verbatim in the file if that has as many
-/// bytes, with a quote at each end; a text with escapes or variables is marked as a whole.
-fn within(text: &At<String>, offset: usize) -> Place {
-    let mut place = text.place.clone();
-    if place.span.len() == text.value.len() + 2 {
-        place.span = place.span.start + 1 + offset..place.span.end - 1;
-    }
-    place
 }
 
 fn spool_directory(section: &Lowered, problems: &mut Problems) -> PathBuf {

@@ -10,7 +10,7 @@ use super::kept_limiters::KeptLimiters;
 use super::mount::MOUNTS;
 use super::review::review;
 use super::rule::build_rule;
-use super::server::warn_of_bodies;
+use super::server::{SLOW, warn_of_bodies};
 use super::site_section::{
     COMPRESS_KEY, ENCODED_SLASH, ERROR_PAGES, FILES_TABLE, HOSTS, HTTPS_KEY, IMPLIED_RULES, LIMITS,
     LISTEN, PHP, ROOT, RULES, SEND_FILE_KEY,
@@ -21,7 +21,7 @@ use crate::cgi::contract::canonical_name;
 use crate::filter::compress::Compress;
 use crate::filter::error_page::ErrorPages;
 use crate::handler::answer::SendFile;
-use crate::handler::fastcgi::AmbiguousFields;
+use crate::handler::fastcgi::{AmbiguousFields, SlowLog};
 use crate::handler::https::Https;
 use crate::handler::static_files::FileSettings;
 use crate::limits::budget::SiteKey;
@@ -35,6 +35,7 @@ use crate::modifier::reserve::{RESERVE, reserve};
 use crate::route::Rules;
 use crate::section::{AnyKey, Lowered, Problem, Problems};
 use crate::site::Site;
+use crate::site::needs::Needs;
 use crate::upstream::Upstream;
 
 pub(super) fn build_site(
@@ -63,6 +64,7 @@ pub(super) fn build_site(
             &FileSettings::default(),
             problems,
         ),
+        slow: slow_log(section, context),
         limiter: limiter(section, &kept_limiters, context, problems),
         kept_limiters,
         context,
@@ -71,11 +73,8 @@ pub(super) fn build_site(
     check_root(section, problems);
     let numbers = previous.map(|site| Arc::clone(&site.numbers));
     // Without the root, the existence of its files is unknown.
-    let error_pages = if root_is_known {
-        ErrorPages::build(section.get(&ERROR_PAGES), draft.root.as_ref(), problems)
-    } else {
-        ErrorPages::default()
-    };
+    let error_pages = root_is_known
+        .then(|| ErrorPages::build(section.get(&ERROR_PAGES), draft.root.as_ref(), problems));
     Site {
         key: SiteKey::of(&name),
         name,
@@ -86,13 +85,21 @@ pub(super) fn build_site(
             .given(&COMPRESS_KEY)
             .map(|table| Arc::new(Compress::build(table, problems))),
         access: Access::build(section, problems),
+        access_logs: context.logs.of_section(section, problems),
         numbers: numbers.unwrap_or_default(),
-        error_pages,
+        error_pages: error_pages.unwrap_or_default(),
         reserve: reserve(section),
         limiter: draft.limiter,
         guards_paths: guard_paths(&rules),
+        needs: Needs::of(&rules),
         rules,
     }
+}
+
+/// Builds the log of slow scripts; "0s" is none.
+fn slow_log(section: &Lowered, context: &BuildContext<'_>) -> Option<Arc<SlowLog>> {
+    let limit = section.get(&SLOW).or(context.server.slow)?;
+    (!limit.is_zero()).then(|| Arc::new(SlowLog::new(limit)))
 }
 
 /// Builds the limiter of a site, with the counts of the previous configuration if its limit is the same.

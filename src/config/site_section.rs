@@ -4,6 +4,8 @@ use super::front::{FRONT_CONTROLLER, INDEX};
 use super::mount::MOUNTS;
 use super::preset::PRESET;
 use super::rule::RULE;
+use super::server::SLOW;
+use crate::access_log::section::ACCESS_LOG;
 use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
 use crate::filter::compress::COMPRESS;
@@ -45,6 +47,8 @@ pub(super) static SITE: Section = Section {
         &PASS_FIELDS,
         &LIMITS,
         &RESERVE,
+        &ACCESS_LOG,
+        &SLOW,
         &SEND_FILE_KEY,
         &ERROR_PAGES,
         &FILES_TABLE,

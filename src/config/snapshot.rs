@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use super::build_context::BuildContext;
+use super::logs::LogsInUse;
 use super::review::{warn_of_endless_redirects, warn_of_exposed, warn_of_hosts};
 use super::site_section::SITES;
 use super::sites::build_sites;
@@ -13,7 +14,7 @@ use crate::auth::Authentication;
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
-use crate::process::Program;
+use crate::process::{self, Program};
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
 use crate::site::hosts::Hosts;
 use crate::site::sharing::sharing;
@@ -35,19 +36,23 @@ impl Snapshot {
         let main = files.first()?;
         // After a read error, a reference may point into the part that was not read.
         let complete = problems.is_empty();
-        let server = ServerSettings::build(&main.get(&server::KEY), problems);
+        let server_section = main.get(&server::KEY);
+        let server = ServerSettings::build(&server_section, problems);
+        let logs = LogsInUse::new(previous.map(|snapshot| &snapshot.logs));
+        let access_logs = logs.of_server(&server_section, problems);
         let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
         let budgets = budgets(&server, previous);
         let authentication = authentication(&server, previous);
         let [live_streams, streamed_uploads] = per_client(previous);
         let certificates = certificates::build(&files, previous, problems);
-        let listeners = listeners(&files, certificates.as_ref(), problems);
+        let listeners = listeners(&files, certificates.as_ref(), &logs, problems);
         let upstreams = named_upstreams(&files, previous, problems);
         let processes = processes(&files, problems);
         let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
         let context = BuildContext {
             previous_sites: &sites(previous),
             server: &server,
+            logs: &logs,
             upstreams: Mutex::new(upstreams),
             previous: previous.map(|snapshot| &snapshot.upstreams),
             complete,
@@ -66,6 +71,9 @@ impl Snapshot {
         let sites = sites.into_iter().zip(sections);
         let hosts = Hosts::build(sites.collect(), listener_names::all(&files), problems);
         check_hosts(&files, &hosts, complete, problems);
+        let events = logs.error_log(&server_section, problems);
+        let by_listener = listeners.iter().any(|it| it.access_logs.is_some());
+        let logs = logs.into_logs(access_logs, by_listener, events);
         problems.is_empty().then(|| Self {
             admin,
             watched: sources.watched().clone(),
@@ -73,6 +81,7 @@ impl Snapshot {
             server,
             listeners,
             processes,
+            logs,
             warnings: String::new(),
             certificates,
             hosts,
@@ -146,6 +155,7 @@ fn check_sites(are_missing: bool, problems: &mut Problems) {
 fn listeners(
     files: &[Lowered],
     certificates: Option<&Arc<Certificates>>,
+    logs: &LogsInUse,
     problems: &mut Problems,
 ) -> Vec<Listener> {
     let sections: Vec<_> = files
@@ -157,7 +167,7 @@ fn listeners(
     }
     let mut listeners: Vec<Listener> = Vec::new();
     for section in sections {
-        let Some(listener) = Listener::build(section, certificates, problems) else {
+        let Some(listener) = Listener::build(section, certificates, logs, problems) else {
             continue;
         };
         let address = &listener.address;
@@ -177,6 +187,11 @@ fn listeners(
 fn processes(files: &[Lowered], problems: &mut Problems) -> Vec<Program> {
     let mut programs: Vec<Program> = Vec::new();
     for (name, section) in files.iter().flat_map(|file| file.get(&file::PROCESS)) {
+        if programs.len() == process::MOST {
+            let message = format!("more than {} programs", process::MOST);
+            problems.push(Problem::new(name.place.clone(), message));
+            break;
+        }
         if programs.iter().any(|program| program.name == name.value) {
             problems.push(Problem::new(
                 name.place.clone(),

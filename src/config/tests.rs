@@ -133,7 +133,10 @@ fn sample() -> (tempfile::TempDir, String) {
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let text = SAMPLE.replace("DIR", folder.path().to_str().unwrap());
+    let text = SAMPLE
+        .replace("DIR", folder.path().to_str().unwrap())
+        .replace("OWN_USER", &nix::unistd::geteuid().to_string())
+        .replace("OWN_GROUP", &nix::unistd::getegid().to_string());
     (folder, text)
 }
 
@@ -398,7 +401,7 @@ fn extremes(kind: Kind) -> Vec<(String, bool)> {
         .collect(),
         Kind::Text | Kind::Texts | Kind::Flag | Kind::OneOf(_) | Kind::Pairs => Vec::new(),
         Kind::Table(_) | Kind::Tables(_) | Kind::Named(_) => Vec::new(),
-        Kind::FlagOr(_) | Kind::TextOr(_) => Vec::new(),
+        Kind::FlagOr(_) | Kind::TextOr(_) | Kind::OneOrMore(_) => Vec::new(),
     }
 }
 

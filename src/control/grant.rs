@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::line_log::section::ErrorLogSettings;
 use crate::privilege::Confinement;
 use crate::process::Program;
 use crate::site::watched::WatchedFiles;
@@ -25,8 +26,8 @@ pub struct Grant {
     pub fixed: Vec<(String, String)>,
     /// The rights that its sandbox leaves it; none are compared without a sandbox.
     pub confinement: Option<Confinement>,
-    /// Level of the parent's own log lines.
-    pub log: String,
+    /// Levels and style of the parent's own log lines, which are on stderr.
+    pub log: ErrorLogSettings,
     /// Time from SIGTERM to the end of the drain.
     pub drain: Duration,
     /// The files of the configuration, if a change of them is a reload (`server.watch`).

@@ -1,6 +1,10 @@
 //! The messages.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::service::Load;
 
 /// Version of the messages: a parent and the server of another program tell by it that they do not fit together.
 pub const PROTOCOL: u16 = 1;
@@ -27,6 +31,8 @@ pub enum ToServer {
     Admin,
     /// All sockets were sent: give up the rights, and serve.
     Serve,
+    /// Send [`ToParent::Alive`] at this interval, as long as it is true.
+    Report(Duration),
     /// The server is not needed.
     Leave,
     /// Replace the configuration by the one in the bundle, which is the descriptor. The listeners were sent before.
@@ -101,6 +107,6 @@ pub enum ToParent {
     },
     /// The server is about to end and accepts what is in the queues of its listeners: close them.
     CloseListeners,
-    /// Each serving thread has polled its connections since the last of these messages.
-    Turned,
+    /// Each serving thread has polled its connections since the last of these messages. With the present load.
+    Alive(Load),
 }

@@ -13,7 +13,8 @@ use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 use tokio::time::Instant;
 
-use super::{LOOK, Opened, READ, found, kind, modified, not_found, open_below};
+use super::roots::Opened;
+use super::{LOOK, READ, found, kind, modified, not_found, open_below};
 use crate::message::{Found, OpenFile, Symlinks};
 use crate::moment;
 

@@ -131,9 +131,112 @@ async fn one_request_sees_one_release() {
     symlink("2", directory.path().join("next")).unwrap();
     std::fs::rename(directory.path().join("next"), &current).unwrap();
     // Stands in for a second.
-    disk.roots.write().unwrap().clear();
+    disk.roots.clear();
     assert_eq!(length(&disk.one_release()), 2);
     assert_eq!(length(&early), 1);
+}
+
+/// Creates two releases, and `current` as a link to the first.
+fn releases() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for release in ["1", "2"] {
+        for root in ["public", "api"] {
+            let folder = directory.path().join("releases").join(release).join(root);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("a"), release).unwrap();
+        }
+        let shared = directory.path().join("releases").join(release);
+        symlink("../../shared", shared.join("shared")).unwrap();
+    }
+    std::fs::create_dir(directory.path().join("shared")).unwrap();
+    symlink("releases/1", directory.path().join("current")).unwrap();
+    directory
+}
+
+fn flip(directory: &TempDir, release: &str) {
+    let next = directory.path().join("next");
+    symlink(format!("releases/{release}"), &next).unwrap();
+    std::fs::rename(next, directory.path().join("current")).unwrap();
+}
+
+#[tokio::test]
+async fn all_roots_of_a_request_are_of_one_release() {
+    let directory = releases();
+    // Not the temporary folder, which may be below a link.
+    let base = directory.path().canonicalize().unwrap();
+    let root = |name: &str| Root(base.join(name));
+    let real = |disk: &OneRelease<'_>, name: &str| disk.real_path(&root(name));
+    let at = |path: &str| Some(Arc::from(base.join(path)));
+    for cache in [0, 1024 * 1024] {
+        flip(&directory, "1");
+        let disk = RealDisk::new(cache);
+        let early = disk.one_release();
+        assert_eq!(real(&early, "current/public"), at("releases/1/public"));
+        flip(&directory, "2");
+        // Stands in for a second.
+        disk.roots.clear();
+        let late = disk.one_release();
+        // Names that the earlier request had not used before.
+        for name in ["current/api", "current/public", "current"] {
+            let path = |release: &str| at(&name.replace("current", &format!("releases/{release}")));
+            assert_eq!(real(&early, name), path("1"), "{name}, cache: {cache}");
+            assert_eq!(real(&late, name), path("2"), "{name}, cache: {cache}");
+        }
+        assert_eq!(word(&early.open(&root("current/api"), b"/a")), "file");
+        assert_eq!(real(&early, "current/shared"), at("shared"));
+        for plain in ["releases/1/public", "releases/1/public/", "missing"] {
+            assert_eq!(real(&late, plain), None, "{plain}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_release_that_was_removed_has_no_files() {
+    let directory = releases();
+    let base = directory.path().canonicalize().unwrap();
+    let [public, api] = ["current/public", "current/api"].map(|name| Root(base.join(name)));
+    let disk = RealDisk::new(1024 * 1024);
+    let early = disk.one_release();
+    assert!(early.is_file(&public, b"/a"));
+    flip(&directory, "2");
+    std::fs::remove_dir_all(base.join("releases/1")).unwrap();
+    assert_eq!(word(&early.open(&api, b"/a")), "missing");
+    disk.roots.clear();
+    let late = disk.one_release();
+    assert_eq!(word(&late.open(&api, b"/a")), "file");
+}
+
+/// `x/public` alone is a link, to a folder of the same name elsewhere: `x/api` has no link in common with it.
+#[tokio::test]
+async fn a_link_at_one_root_does_not_move_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path().canonicalize().unwrap();
+    for folder in ["x/api", "y/public", "y/api"] {
+        std::fs::create_dir_all(base.join(folder)).unwrap();
+        std::fs::write(base.join(folder).join("a"), folder).unwrap();
+    }
+    symlink("../y/public", base.join("x/public")).unwrap();
+    let real = RealDisk::default();
+    let disk = real.one_release();
+    let path = |name: &str| disk.real_path(&Root(base.join(name)));
+    assert_eq!(path("x/public").as_deref(), Some(&*base.join("y/public")));
+    assert_eq!(path("x/api"), None);
+    let found = file(disk.open(&Root(base.join("x/api")), b"/a"));
+    assert_eq!(found.length, "x/api".len() as u64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unused_roots_are_closed() {
+    let directory = releases();
+    let root = Root(directory.path().join("current/public"));
+    let disk = RealDisk::new(1024 * 1024);
+    assert!(disk.one_release().is_file(&root, b"/a"));
+    let opened = Arc::downgrade(&disk.roots.get(&root, true).unwrap());
+    disk.sweep();
+    assert!(opened.upgrade().is_some());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    disk.sweep();
+    assert!(opened.upgrade().is_none());
 }
 
 #[tokio::test]

@@ -24,7 +24,12 @@ pub enum UnauthorizedReason {
     /// The request has no credentials, or malformed ones.
     NoCredentials,
     /// The user is unknown, or the password is wrong.
-    WrongPassword,
+    WrongPassword {
+        /// The user.
+        user: Arc<[u8]>,
+        /// The user exists. Only Apache's style of the error log tells.
+        is_known: bool,
+    },
     /// The authenticated user is not among the admitted ones.
     NotAdmitted(Arc<[u8]>),
 }
@@ -34,7 +39,7 @@ impl Unauthorized {
     pub fn code(&self) -> &'static str {
         match self.reason {
             UnauthorizedReason::NoCredentials => "NO_CREDENTIALS",
-            UnauthorizedReason::WrongPassword => "WRONG_PASSWORD",
+            UnauthorizedReason::WrongPassword { .. } => "WRONG_PASSWORD",
             UnauthorizedReason::NotAdmitted(_) => "USER_NOT_ADMITTED",
         }
     }
@@ -52,7 +57,7 @@ impl fmt::Display for Unauthorized {
             UnauthorizedReason::NoCredentials => {
                 write!(f, "`auth` at {place}: no credentials of the Basic scheme")
             }
-            UnauthorizedReason::WrongPassword => {
+            UnauthorizedReason::WrongPassword { .. } => {
                 write!(f, "`auth` at {place}: unknown user or wrong password")
             }
             UnauthorizedReason::NotAdmitted(user) => {

@@ -61,12 +61,13 @@ impl Files {
     }
 }
 
-/// Opens a log with the rights of this process.
+/// Opens a log with the rights of this process. A fifo without a reader is an error, so that nobody waits for one.
 pub fn open_log(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .append(true)
         .create(true)
         .mode(LOG_MODE)
+        .custom_flags(O_NONBLOCK)
         .open(path)
 }
 

@@ -1,8 +1,8 @@
 //! The path at which a root is mounted, as with Apache's Alias.
 
-use std::path::Path;
 use std::sync::Arc;
 
+use crate::message::Root;
 use crate::route::condition::check_path;
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
@@ -72,9 +72,9 @@ impl Mount {
     /// gateway, only the mount's own root is known to both.
     pub fn document_root<'a>(
         &self,
-        site: Option<&'a Path>,
+        site: Option<&'a Root>,
         seen_elsewhere: bool,
-    ) -> Option<&'a Path> {
+    ) -> Option<&'a Root> {
         site.filter(|_| !self.0.is_empty() && !seen_elsewhere)
     }
 }

@@ -31,6 +31,8 @@ impl Maker {
 pub struct Trace {
     /// The upstream that answered.
     pub upstream: Option<Arc<str>>,
+    /// The script of a failed call.
+    pub script: Option<Box<str>>,
     /// Time in the queue.
     pub queue: Option<Duration>,
     /// Time to connect.

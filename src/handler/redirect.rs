@@ -4,7 +4,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use super::{Body, Decision};
 use crate::failure::Failure;
-use crate::message::{Request, Target};
+use crate::message::{Request, Target, percent};
 use crate::route::template::{Groups, Template, Value};
 use crate::route::{Captures, Scope};
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
@@ -191,13 +191,7 @@ pub(super) fn encode_parameter(value: Value<'_>, out: &mut Vec<u8>) {
     let (Value::Plain(bytes) | Value::Uri(bytes)) = value else {
         return out.extend_from_slice(value.bytes());
     };
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(byte);
-        } else {
-            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
-        }
-    }
+    percent::encode_into(out, bytes);
 }
 
 /// Removes bytes that would end a host name from a variable in one.

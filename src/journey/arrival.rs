@@ -1,11 +1,14 @@
 //! The arrival of a request: the choice of its site by host, and all checks before the rules.
 
+use std::sync::Arc;
+
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use super::failed::permits_page;
 use super::{Context, Journey, Next, Trail};
+use crate::access_log::{AccessLogs, RequestLog};
 use crate::failure::Failure;
 use crate::filter::compress::Negotiation;
 use crate::handler::Body;
@@ -20,6 +23,8 @@ use crate::site::{Site, Snapshot};
 pub struct Arrived<'a> {
     /// The configuration in force, used for this request to its end.
     pub snapshot: &'a Snapshot,
+    /// The access logs of the connection, for sites without any.
+    pub logs: &'a Arc<AccessLogs>,
     /// The request head.
     pub parts: Parts,
     /// The request content.
@@ -46,6 +51,7 @@ impl Journey {
     ) -> Next {
         let Arrived {
             snapshot,
+            logs,
             mut parts,
             upload,
             received,
@@ -55,10 +61,12 @@ impl Journey {
         let (site, host) = match find_site(snapshot, &parts, &mut self.context) {
             Ok(named) => named,
             Err(unnamed) => {
+                self.context.log = RequestLog::new(logs, &parts);
                 let failure = supported.err().unwrap_or(unnamed);
                 return self.conclude(Err(failure), disk, trail);
             }
         };
+        self.context.log = RequestLog::new(site.access_logs.as_ref().unwrap_or(logs), &parts);
         let admitted =
             supported.and_then(|()| admit(snapshot, &parts, site, &host, &mut self.context));
         let answered = match admitted {
@@ -66,6 +74,7 @@ impl Journey {
                 let settings = site.compress.as_ref();
                 self.context.negotiation = Negotiation::from_request(settings, &mut parts);
                 let request = Request::new(parts, target, upload, self.origin(host));
+                self.context.log.judge(&request, disk);
                 if site.error_pages.has_paths() {
                     self.context.echo = Some(Box::new(request.without_content()));
                 }
@@ -76,6 +85,7 @@ impl Journey {
         };
         let may_ask = answered.as_ref().err().is_some_and(permits_page);
         let unruled = unruled_request(parts, site, self.origin(host));
+        self.context.log.judge(&unruled.0, disk);
         self.apply_site_edits(unruled, may_ask, site, disk);
         self.conclude(answered, disk, trail)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderValue, Method, Version, header};
 
+use crate::access_log::RequestLog;
 use crate::filter::compress::Negotiation;
 use crate::handler::Trace;
 use crate::handler::share::Share;
@@ -35,6 +36,8 @@ pub struct Context {
     pub accept: Option<HeaderValue>,
     /// The site, once it is chosen.
     pub site: Option<Arc<Site>>,
+    /// Its access log.
+    pub log: RequestLog,
     /// The kind of the last handler.
     pub handler: &'static str,
     /// The cause code of a failure.
@@ -70,6 +73,7 @@ impl Context {
             version: parts.version,
             accept: list::joined(&parts.headers, &header::ACCEPT),
             site: None,
+            log: RequestLog::default(),
             handler: "none",
             cause: None,
             withheld: None,

@@ -1,7 +1,6 @@
 //! Journeys without a server: the facts that they ask for, and their responses.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
@@ -36,10 +35,6 @@ impl Disk for Empty {
 
     fn is_file(&self, _: &Root, _: &[u8]) -> bool {
         false
-    }
-
-    fn real_path(&self, _: &Root) -> Option<PathBuf> {
-        None
     }
 }
 
@@ -78,8 +73,10 @@ fn site(rules: Vec<Rule<Step>>) -> Arc<Site> {
         access: Access::default(),
         reserve: None,
         limiter: None,
+        access_logs: None,
         numbers: Arc::default(),
         error_pages: Default::default(),
+        needs: Default::default(),
         rules: Rules::new(rules),
         guards_paths: true,
     })

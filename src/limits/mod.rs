@@ -4,6 +4,7 @@ pub mod bucket;
 pub mod budget;
 pub mod connections;
 pub mod eviction;
+pub mod log_throttle;
 pub mod per_client;
 pub mod rate;
 pub mod request_limit;

@@ -1,12 +1,19 @@
-//! Logs written to a file or a pipe: lines are appended to a bounded queue, which a thread of its own writes. No caller
-//! waits for the file; lines without room in the queue are dropped, counted and reported.
+//! Logs written to a file or a pipe: lines are appended to a bounded queue, which a thread writes. No caller waits for
+//! the file; lines without room in the queue are dropped, counted and reported.
 
+mod log;
+mod logs;
 mod name;
 mod pending;
+pub mod section;
 mod sink;
 pub mod stderr;
-mod writer;
+pub mod style;
+mod target;
+mod thread;
 
-pub use name::LogName;
-pub use sink::Sink;
-pub use writer::LineLog;
+#[cfg(test)]
+mod tests;
+
+pub use log::LineLog;
+pub use logs::{Destination, Logs, close};

@@ -1,69 +1,85 @@
-//! The logs, and the report of each on lost lines.
+//! The kinds of logs, and the reports on lost lines.
 
 use std::io;
 use std::time::Duration;
 
-use tracing::error;
+use tracing::{Level, error};
 
-use super::stderr;
+use super::style::SharedStyle;
 
-/// Name of a log. Losses of the access log are reported on stderr; losses of stderr only there, once it is read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogName {
-    /// One line for each request.
-    Access,
-    /// Events of the process, and the error streams of PHP.
-    Stderr,
+/// A log, for its reports: its kind and its file.
+#[derive(Clone, Debug)]
+pub(super) struct Title {
+    pub(super) kind: Kind,
+    /// The path of its file, or the name of the stream.
+    pub(super) to: Box<str>,
 }
 
-impl LogName {
-    /// Returns its name in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Access => "access",
-            Self::Stderr => "stderr",
-        }
+/// Kind of a log. Losses of access logs are reported as events; losses of the error log in itself, once it can be
+/// written again.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// One line for each request.
+    Access,
+    /// Events of the process and the error streams of PHP, in this style.
+    Error(SharedStyle),
+}
+
+impl Title {
+    fn is_access(&self) -> bool {
+        matches!(self.kind, Kind::Access)
     }
 
     /// Logs the first dropped line.
-    pub(super) fn report_full(self) {
-        if self == Self::Access {
-            error!("access log queue full: lines are dropped");
+    pub(super) fn report_full(&self) {
+        if self.is_access() {
+            error!(log = %self.to, "access log queue full: lines are dropped");
         }
     }
 
-    /// Logs the first failed write.
-    pub(super) fn report_failure(self, error: &io::Error) {
-        if self == Self::Access {
-            error!(%error, "cannot write the access log: lines are lost");
+    /// Logs the first failed write; those of an error log have no place.
+    pub(super) fn report_failure(&self, error: &io::Error) {
+        if self.is_access() {
+            error!(log = %self.to, %error, "cannot write the access log: lines are lost");
         }
     }
 
-    /// Logs the recovery and the number of `lost` lines; for stderr it returns the line to write there.
-    pub(super) fn report_loss(self, lost: u64) -> Option<String> {
-        match self {
-            Self::Access => {
-                error!(lost, "access log written again; lines were lost");
+    /// Logs the recovery and the number of `lost` lines; for an error log it returns the line to write there.
+    pub(super) fn report_loss(&self, lost: u64) -> Option<String> {
+        match &self.kind {
+            Kind::Access => {
+                error!(log = %self.to, lost, "access log written again; lines were lost");
                 None
             }
-            Self::Stderr => {
-                let text = format!("stderr was not read: {lost} lines dropped");
-                Some(stderr::format_line("WARN", &text))
+            Kind::Error(style) => {
+                let text = format!("{} was not read: {lost} lines dropped", self.to);
+                Some(style.line(Level::WARN, &text))
             }
         }
     }
 
-    /// Logs that a renamed file could not be reopened.
-    pub(super) fn report_reopening(self, error: &io::Error) {
-        if self == Self::Access {
-            error!(%error, "cannot reopen the access log: the old file stays in use");
+    /// Logs that a file could not be reopened. Returns the line for the file that stays in use where that is an error
+    /// log.
+    pub(super) fn report_reopening(&self, error: &io::Error) -> Option<String> {
+        match &self.kind {
+            Kind::Access => {
+                error!(log = %self.to, %error, "cannot reopen the access log: the old file stays in use");
+                None
+            }
+            Kind::Error(style) => {
+                let text = format!(
+                    "cannot reopen {}: {error}: the old file stays in use",
+                    self.to
+                );
+                Some(style.line(Level::ERROR, &text))
+            }
         }
     }
 
     /// Logs that the last lines could not be written.
-    pub(super) fn report_unwritten(self, limit: Duration) {
-        if self == Self::Access {
-            error!("access log not written within {limit:?}: its last lines are lost");
+    pub(super) fn report_unwritten(&self, limit: Duration) {
+        if self.is_access() {
+            error!(log = %self.to, "access log not written within {limit:?}: its last lines are lost");
         }
     }
 }

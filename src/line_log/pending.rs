@@ -1,10 +1,8 @@
-//! The queue between threads that log and the thread that writes: one buffer that many append to and one takes.
+//! Lines between the threads that log and the thread that writes: one buffer that many append to and one takes.
 
 use std::collections::HashMap;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::limits::budget::SiteKey;
 
@@ -25,104 +23,78 @@ pub(super) struct Batch {
     by_site: HashMap<SiteKey, usize>,
 }
 
-/// The next batch.
+/// The next batch of a log.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+pub(super) struct Pending(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     batch: Batch,
-    /// The writing thread waits on `changed`.
-    asleep: bool,
-    /// No handle of the log is left.
-    ended: bool,
+    /// The writing thread has been notified of the batch.
+    is_announced: bool,
+}
+
+/// Result of a change of the next batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
+    /// The line had room.
+    pub(super) fits: bool,
+    /// The writing thread must be notified.
+    pub(super) announce: bool,
 }
 
 impl Pending {
-    /// Appends a line, of `site` if it has one; returns false if the queue, or the site's share of it, is full.
-    pub(super) fn append(&self, line: &[u8], site: Option<&str>) -> bool {
-        let mut state = self.state();
-        let appended = state.batch.append(line, site);
-        self.wake(state);
-        appended
+    /// Appends a line, of `site` if it has one, unless the `room` of the batch, in bytes, or the site's share of it is
+    /// full.
+    pub(super) fn append(&self, line: &[u8], site: Option<&str>, room: usize) -> Change {
+        self.change(|batch| batch.append(line, site, room))
     }
 
-    /// Notifies `done` when all lines appended so far are written.
-    pub(super) fn flush(&self, done: SyncSender<()>) {
-        let mut state = self.state();
-        state.batch.flushes.push(done);
-        self.wake(state);
+    /// Notifies `done` when all lines appended so far are written. Reports whether to notify the thread.
+    pub(super) fn flush(&self, done: SyncSender<()>) -> bool {
+        let change = self.change(|batch| {
+            batch.flushes.push(done);
+            true
+        });
+        change.announce
     }
 
-    pub(super) fn reopen(&self) {
-        let mut state = self.state();
-        state.batch.reopen = true;
-        self.wake(state);
+    /// Has the file reopened before any later line is written. Reports whether to notify the thread.
+    pub(super) fn reopen(&self) -> bool {
+        let change = self.change(|batch| {
+            batch.reopen = true;
+            true
+        });
+        change.announce
     }
 
-    /// Ends the thread once all lines are written.
-    pub(super) fn end(&self) {
+    /// Exchanges the batch for an `empty` one.
+    pub(super) fn take(&self, empty: Batch) -> Batch {
         let mut state = self.state();
-        state.ended = true;
-        self.wake(state);
+        state.is_announced = false;
+        std::mem::replace(&mut state.batch, empty)
     }
 
-    /// Waits for lines or a request, at most for `limit`, and exchanges the batch for an `empty` one; `None` at the end.
-    pub(super) fn next(&self, empty: Batch, limit: Duration) -> Option<Batch> {
+    fn change(&self, change: impl FnOnce(&mut Batch) -> bool) -> Change {
         let mut state = self.state();
-        if state.is_idle() {
-            state.asleep = true;
-            let waited = self
-                .changed
-                .wait_timeout_while(state, limit, |state| state.is_idle());
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            state.asleep = false;
-        }
-        if state.has_only_lines() {
-            // Waking a thread costs more than appending a line. While this one sleeps for a fixed time, requests do
-            // not pay for that.
-            drop(state);
-            thread::sleep(GATHER);
-            state = self.state();
-        }
-        let ends = state.ended && state.batch.is_empty();
-        (!ends).then(|| std::mem::replace(&mut state.batch, empty))
-    }
-
-    fn wake(&self, mut state: MutexGuard<'_, State>) {
-        let asleep = std::mem::take(&mut state.asleep);
-        drop(state);
-        if asleep {
-            self.changed.notify_one();
+        Change {
+            fits: change(&mut state.batch),
+            announce: !std::mem::replace(&mut state.is_announced, true),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn is_idle(&self) -> bool {
-        self.batch.is_empty() && !self.ended
-    }
-
-    /// Reports whether there are only lines, and no request that a caller waits for.
-    fn has_only_lines(&self) -> bool {
-        self.batch.lines > 0 && self.batch.flushes.is_empty() && !self.batch.reopen && !self.ended
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Batch {
     /// Appends a line if it has room. Once a quarter of the room is taken, a site may hold three times as much of the
     /// rest as it leaves free, so that one site cannot fill a slowly written log.
-    fn append(&mut self, line: &[u8], site: Option<&str>) -> bool {
+    fn append(&mut self, line: &[u8], site: Option<&str>, room: usize) -> bool {
         let weight = line.len().max(LEAST);
-        let left = ROOM.saturating_sub(self.weight).checked_sub(weight);
-        let is_crowded = self.weight >= ROOM / 4;
+        let left = room.saturating_sub(self.weight).checked_sub(weight);
+        let is_crowded = self.weight >= room / 4;
         let fits = match (left, site.filter(|_| is_crowded)) {
             (None, _) => false,
             (Some(_), None) => true,
@@ -142,10 +114,6 @@ impl Batch {
         fits
     }
 
-    fn is_empty(&self) -> bool {
-        self.lines == 0 && self.flushes.is_empty() && !self.reopen && !self.is_full
-    }
-
     /// Reports whether every line since the last batch had room.
     pub(super) fn had_room(&self) -> bool {
         !self.is_full
@@ -156,14 +124,14 @@ impl Batch {
         !self.flushes.is_empty()
     }
 
-    /// Notifies waiting callers and clears the batch for reuse; frees the memory of a burst.
-    pub(super) fn finish(mut self) -> Self {
+    /// Notifies waiting callers and clears the batch for reuse, with at most `kept` bytes of memory.
+    pub(super) fn finish(mut self, kept: usize) -> Self {
         for done in self.flushes.drain(..) {
             // The caller may have timed out.
             let _ = done.try_send(());
         }
         self.text.clear();
-        self.text.shrink_to(KEPT);
+        self.text.shrink_to(kept);
         self.lines = 0;
         self.reopen = false;
         self.is_full = false;
@@ -173,27 +141,20 @@ impl Batch {
     }
 }
 
-/// Size of the queue, in bytes: a client determines the length of a line, and as much again may be in a blocked write.
-const ROOM: usize = 4 << 20;
-
-/// Least weight of a line, so that there are at most 4096.
+/// Least weight of a line, so that a batch of 4 MiB has at most 4096.
 const LEAST: usize = 1024;
-
-/// Time that the first line waits for others. Too short to fill the room at any rate that one machine reaches, too short
-/// for readers of the log to notice.
-const GATHER: Duration = Duration::from_millis(5);
-
-/// Memory kept for the next batch, in bytes.
-const KEPT: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ROOM: usize = 4 << 20;
+
     /// Returns the number of lines of `length` bytes that have room.
     fn flood(pending: &Pending, site: Option<&str>, length: usize) -> usize {
         let line = vec![b'x'; length];
-        (0..9999).filter(|_| pending.append(&line, site)).count()
+        let fits = |_: &i32| pending.append(&line, site, ROOM).fits;
+        (0..9999).filter(fits).count()
     }
 
     #[test]
@@ -213,13 +174,25 @@ mod tests {
     fn the_next_batch_has_all_its_room() {
         let pending = Pending::default();
         let first = flood(&pending, Some("a"), 100);
-        let batch = pending.next(Batch::default(), Duration::ZERO).unwrap();
+        let batch = pending.take(Batch::default());
         assert!(!batch.had_room());
-        let mut empty = batch.finish();
-        assert!(empty.is_empty() && empty.by_site.is_empty());
+        let mut empty = batch.finish(1000);
+        assert!(empty.lines == 0 && empty.by_site.is_empty() && empty.text.capacity() <= 1000);
         for _ in 0..2 {
             assert_eq!(flood(&pending, Some("a"), 100), first);
-            empty = pending.next(empty, Duration::ZERO).unwrap().finish();
+            empty = pending.take(empty).finish(1000);
         }
+    }
+
+    #[test]
+    fn a_batch_is_announced_once() {
+        let pending = Pending::default();
+        for _ in 0..2 {
+            assert!(pending.append(b"1\n", None, ROOM).announce);
+            assert!(!pending.append(b"2\n", None, ROOM).announce);
+            assert!(!pending.reopen());
+            pending.take(Batch::default());
+        }
+        assert!(pending.reopen());
     }
 }

@@ -160,6 +160,9 @@ pub trait Disk: Debug + Sync {
         None
     }
 
-    /// Resolves every symbolic link in the name of `root`, as PHP's realpath does; `None` where that fails.
-    fn real_path(&self, root: &Root) -> Option<PathBuf>;
+    /// Returns the path of `root` without symbolic links, as it was when the request first used the root; `None` if its
+    /// name has none, and if it does not exist. By default no name has a link.
+    fn real_path(&self, _root: &Root) -> Option<Arc<Path>> {
+        None
+    }
 }

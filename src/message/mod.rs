@@ -18,6 +18,7 @@ pub mod hop_by_hop;
 pub mod host;
 pub mod list;
 pub mod open_file;
+pub mod percent;
 pub mod proxy_header;
 pub mod range;
 mod remote_user;

@@ -79,6 +79,7 @@ impl Auth {
         {
             return Ok(user);
         }
+        let name: Arc<[u8]> = Arc::from(&*credentials.user);
         let ask = Ask::Verify(Box::new(Verification {
             basic: Arc::clone(&self.basic),
             credentials,
@@ -87,8 +88,9 @@ impl Auth {
         }));
         let failure = match inputs.facts.find(&ask) {
             Some(Fact::Verified(Verified::Right(user))) => return Ok(user.clone()),
-            Some(Fact::Verified(Verified::Wrong)) => {
-                self.unauthorized(UnauthorizedReason::WrongPassword, place)
+            Some(Fact::Verified(Verified::Wrong { is_known })) => {
+                let (user, is_known) = (name, *is_known);
+                self.unauthorized(UnauthorizedReason::WrongPassword { user, is_known }, place)
             }
             Some(Fact::Verified(Verified::Rejected(rejected))) => Failure::Unverified(*rejected),
             Some(Fact::Verified(Verified::Unavailable(error))) => Failure::UserFile {
@@ -103,7 +105,7 @@ impl Auth {
     fn unauthorized(&self, reason: UnauthorizedReason, place: &Arc<str>) -> Failure {
         let status = match reason {
             UnauthorizedReason::NotAdmitted(_) => self.not_admitted,
-            UnauthorizedReason::NoCredentials | UnauthorizedReason::WrongPassword => {
+            UnauthorizedReason::NoCredentials | UnauthorizedReason::WrongPassword { .. } => {
                 StatusCode::UNAUTHORIZED
             }
         };

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 use http::{HeaderName, StatusCode};
@@ -43,10 +42,6 @@ impl Disk for Empty {
 
     fn is_file(&self, _: &Root, _: &[u8]) -> bool {
         false
-    }
-
-    fn real_path(&self, _: &Root) -> Option<PathBuf> {
-        None
     }
 }
 

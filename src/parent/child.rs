@@ -7,17 +7,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::file_server::{self, Permitted};
 use super::state::Id;
 use crate::control::{Channel, Intent, PROTOCOL, ToParent, ToServer, packet};
+use crate::process::{self, Children, Ended, Exit, Scope};
+use crate::service;
 
-/// A message of a server; `None` for what is no message.
-pub(super) type Received = (Id, Option<(ToParent, Vec<OwnedFd>)>);
+/// Something that came from a server. Its exit comes after all of its messages.
+#[derive(Debug)]
+pub(super) enum Received {
+    Message(ToParent, Vec<OwnedFd>),
+    /// Bytes that are no message.
+    Unreadable,
+    Exited(Exit),
+}
 
 /// The program of servers.
 #[derive(Clone, Debug)]
@@ -31,7 +38,7 @@ pub(super) struct Program {
 /// A running server.
 #[derive(Debug)]
 pub(super) struct Child {
-    pub(super) pid: Pid,
+    process: process::Child,
     pub(super) since: Instant,
     pub(super) permitted: Permitted,
     channel: Arc<Channel>,
@@ -55,7 +62,7 @@ impl Child {
         program: &Program,
         (id, intent): (Id, Intent),
         bundle: Option<BorrowedFd<'_>>,
-        inbox: &mpsc::Sender<Received>,
+        (children, inbox): (&Children, &mpsc::Sender<(Id, Received)>),
     ) -> io::Result<Self> {
         let (control, control_of_server) = packet::pair()?;
         let (files, files_of_server) = packet::pair()?;
@@ -69,31 +76,31 @@ impl Child {
             .chain(bundle)
             .collect();
         packet::send(&control, &begin, &descriptors)?;
-        let child = Command::new(&program.path)
+        let mut command = Command::new(&program.path);
+        service::hide_from(&mut command);
+        command
             .arg0("fcgate")
             .args(["server", "--config"])
             .arg(&program.configuration)
-            .process_group(0)
-            .stdin(Stdio::from(control_of_server))
-            .spawn()?;
-        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-        Self::attach(id, Pid::from_raw(pid), (control, files), inbox)
+            .stdin(Stdio::from(control_of_server));
+        let spawned = children.spawn(&mut command, Scope::Group)?;
+        Self::attach(id, spawned, (control, files), inbox)
     }
 
     /// Takes the ends of a server's sockets.
     pub(super) fn attach(
         id: Id,
-        pid: Pid,
+        (process, ended): (process::Child, Ended),
         (control, files): (OwnedFd, OwnedFd),
-        inbox: &mpsc::Sender<Received>,
+        inbox: &mpsc::Sender<(Id, Received)>,
     ) -> io::Result<Self> {
         let channel = Arc::new(Channel::new(control)?);
         let permitted = Permitted::default();
         let files = Arc::new(Channel::new(files)?);
         tokio::spawn(file_server::serve(Arc::clone(&files), permitted.clone()));
-        tokio::spawn(receive(id, Arc::clone(&channel), inbox.clone()));
+        tokio::spawn(receive(id, Arc::clone(&channel), ended, inbox.clone()));
         Ok(Self {
-            pid,
+            process,
             since: Instant::now(),
             permitted,
             channel,
@@ -108,15 +115,15 @@ impl Child {
             // It has ended, as its exit will tell.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             Err(error) => {
-                tracing::error!(pid = self.pid.as_raw(), %error, "the server does not take a message: killed");
+                tracing::error!(pid = self.process.pid().as_raw(), %error, "the server does not take a message: killed");
                 self.signal(Signal::SIGKILL);
             }
         }
     }
 
-    /// Sends a signal; one that has just ended is no error.
+    /// Sends a signal, unless it has ended.
     pub(super) fn signal(&self, signal: Signal) {
-        let _ = kill(self.pid, signal);
+        self.process.signal(signal);
     }
 
     /// Returns our ends of its sockets: messages, and requests for files.
@@ -125,17 +132,22 @@ impl Child {
     }
 }
 
-/// Passes the messages of a server on, and `None` for what is no message. A server closes its end when it ends.
-async fn receive(id: Id, channel: Arc<Channel>, inbox: mpsc::Sender<Received>) {
+/// Passes the messages of a server on, and then its exit. A server closes its end when it ends.
+async fn receive(id: Id, channel: Arc<Channel>, ended: Ended, inbox: mpsc::Sender<(Id, Received)>) {
     loop {
         let received = match channel.receive::<ToParent>().await {
-            Ok(Some(received)) => Some(received),
-            Ok(None) => return,
-            Err(_) => None,
+            Ok(Some((message, descriptors))) => Received::Message(message, descriptors),
+            Ok(None) => break,
+            Err(_) => Received::Unreadable,
         };
-        let is_end = received.is_none();
-        if inbox.send((id, received)).await.is_err() || is_end {
+        let is_last = matches!(received, Received::Unreadable);
+        if inbox.send((id, received)).await.is_err() {
             return;
         }
+        if is_last {
+            break;
+        }
     }
+    // The parent may be ending.
+    let _ = inbox.send((id, Received::Exited(ended.await))).await;
 }

@@ -7,21 +7,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nix::sys::wait::WaitStatus;
-use nix::unistd::Pid;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::Process;
 use super::child::{Child, Program, Received};
 use super::granted::Granted;
-use super::inherited::Inherited;
-use super::reaper::Reaper;
+use super::manager::Manager;
 use super::signals::{Effect, Signals};
 use super::sockets::Sockets;
 use super::state::{Action, Event, Id, Level, Origin, Request, State};
 use super::watch::Watch;
 use crate::control::{Intent, ToParent, ToServer, packet};
-use crate::process::Processes;
+use crate::line_log::stderr::ErrorLog;
+use crate::process::{Children, Exit, Processes};
 
 /// Messages of servers that wait for the parent. A server that sends more waits.
 const INBOX: usize = 64;
@@ -32,20 +31,25 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A time beyond every deadline, used if nothing is due.
 const FAR: Duration = Duration::from_hours(24);
 
+type Inbox = (mpsc::Sender<(Id, Received)>, mpsc::Receiver<(Id, Received)>);
+
 /// The parent at work.
 #[derive(Debug)]
 pub(super) struct Driver {
     configuration: PathBuf,
+    log: ErrorLog,
     state: State,
+    /// The children of this process: servers and programs.
+    reaped: Children,
     children: HashMap<Id, Child>,
     /// Configurations of candidates.
     granted: HashMap<Id, Granted>,
     in_force: Option<Granted>,
     sockets: Sockets,
     processes: Processes,
-    reaper: Reaper,
     watch: Watch,
-    inbox: (mpsc::Sender<Received>, mpsc::Receiver<Received>),
+    manager: Manager,
+    inbox: Inbox,
     restart: Option<Instant>,
     end: Option<Instant>,
     failure: Option<String>,
@@ -53,17 +57,24 @@ pub(super) struct Driver {
 
 impl Driver {
     /// Builds the parent; must be called within a runtime. Fails only if signals cannot be received.
-    pub(super) fn new(configuration: &Path, inherited: Inherited) -> io::Result<Self> {
+    pub(super) fn new(configuration: &Path, process: Process) -> io::Result<Self> {
+        let reaped = Children::default();
+        let processes = Processes::start(&reaped, process.launcher, &[]);
+        reaped.reap()?;
+        let sockets = Sockets::new(process.inherited);
+        let manager = Manager::from_environment(&sockets.stored());
         Ok(Self {
             configuration: configuration.to_owned(),
+            log: process.log,
             state: State::default(),
             children: HashMap::new(),
             granted: HashMap::new(),
             in_force: None,
-            sockets: Sockets::new(inherited),
-            processes: Processes::start(&[])?,
-            reaper: Reaper::new()?,
+            sockets,
+            reaped,
+            processes,
             watch: Watch::default(),
+            manager,
             inbox: mpsc::channel(INBOX),
             restart: None,
             end: None,
@@ -76,7 +87,9 @@ impl Driver {
         let mut event = Event::Begun;
         loop {
             let actions = self.state.on(event);
-            if let Some((code, is_killing)) = self.perform_all(actions) {
+            let finish = self.perform_all(actions);
+            self.announce();
+            if let Some((code, is_killing)) = finish {
                 self.end_programs(is_killing, &mut signals).await;
                 return self.failure.map_or(Ok(code), Err);
             }
@@ -84,11 +97,17 @@ impl Driver {
         }
     }
 
+    /// Tells the service manager what has changed.
+    fn announce(&mut self) {
+        let in_force = self.in_force.as_ref();
+        let drain = in_force.map_or(Duration::ZERO, |it| it.grant.drain);
+        self.manager.announce(self.state.phase(), drain);
+    }
+
     /// Waits for the next event.
     async fn next(&mut self, signals: &mut Signals) -> Event {
         loop {
             let far = Instant::now() + FAR;
-            let pids: Vec<_> = self.children.values().map(|child| child.pid).collect();
             tokio::select! {
                 effect = signals.next() => match effect {
                     Effect::On(event) => return event,
@@ -96,11 +115,6 @@ impl Driver {
                 },
                 Some((id, received)) = self.inbox.1.recv() => {
                     if let Some(event) = self.receive(id, received) {
-                        return event;
-                    }
-                }
-                (pid, status) = self.reaper.exited(&pids) => {
-                    if let Some(event) = self.exited(pid, status) {
                         return event;
                     }
                 }
@@ -117,11 +131,15 @@ impl Driver {
         }
     }
 
-    /// Handles a message of a server.
-    fn receive(&mut self, id: Id, received: Option<(ToParent, Vec<OwnedFd>)>) -> Option<Event> {
-        let Some((message, descriptors)) = received else {
-            let why = "it sent what is no message".to_owned();
-            return Some(Event::Unusable { id, why });
+    /// Handles a message or the exit of a server.
+    fn receive(&mut self, id: Id, received: Received) -> Option<Event> {
+        let (message, descriptors) = match received {
+            Received::Message(message, descriptors) => (message, descriptors),
+            Received::Unreadable => {
+                let why = "it sent what is no message".to_owned();
+                return Some(Event::Unusable { id, why });
+            }
+            Received::Exited(exit) => return self.exited(id, exit),
         };
         Some(match message {
             ToParent::Grant => self.grant(id, descriptors),
@@ -150,7 +168,13 @@ impl Driver {
                 self.send(id, &ToServer::ListenersClosed);
                 return None;
             }
-            ToParent::Turned => return None,
+            ToParent::Alive(load) => {
+                if self.state.current() == Some(id) {
+                    self.manager.report_alive(load);
+                    self.announce();
+                }
+                return None;
+            }
         })
     }
 
@@ -175,20 +199,15 @@ impl Driver {
         Event::Granted { id, beyond }
     }
 
-    fn exited(&mut self, pid: Pid, status: WaitStatus) -> Option<Event> {
-        let mut children = self.children.iter();
-        let (id, _) = children.find(|(_, child)| child.pid == pid)?;
-        let (id, child) = self.children.remove_entry(&id.clone())?;
-        let (how, code) = match status {
-            WaitStatus::Exited(_, code) => {
-                (format!("exit code {code}"), u8::try_from(code).unwrap_or(1))
-            }
-            WaitStatus::Signaled(_, signal, _) => (signal.as_str().to_owned(), 1),
-            other => (format!("{other:?}"), 1),
+    fn exited(&mut self, id: Id, exit: Exit) -> Option<Event> {
+        let child = self.children.remove(&id)?;
+        let code = match exit {
+            Exit::Code(code) => u8::try_from(code).unwrap_or(1),
+            Exit::Signal(_) => 1,
         };
         Some(Event::Ended {
             id,
-            how,
+            how: exit.to_string(),
             code,
             ran: child.since.elapsed(),
         })
@@ -253,7 +272,12 @@ impl Driver {
         let in_force = self.in_force.as_ref();
         let bundle = in_force.filter(|_| intent == Intent::Restart);
         let bundle = bundle.map(|it| it.bundle.as_fd());
-        match Child::start(&program, (id, intent), bundle, &self.inbox.0) {
+        match Child::start(
+            &program,
+            (id, intent),
+            bundle,
+            (&self.reaped, &self.inbox.0),
+        ) {
             Ok(child) => {
                 self.children.insert(id, child);
                 None
@@ -310,7 +334,15 @@ impl Driver {
             self.sockets.report_unused();
         }
         self.processes.follow(&granted.grant.programs);
+        self.manager.store(&granted.sockets);
+        if let Some(interval) = self.manager.interval() {
+            self.send(
+                self.state.current().unwrap_or(id),
+                &ToServer::Report(interval),
+            );
+        }
         self.watch.set(granted.grant.watched.clone());
+        self.log.apply(&granted.grant.log, None);
         self.in_force = Some(granted);
     }
 

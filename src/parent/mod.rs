@@ -9,7 +9,7 @@ mod driver;
 mod file_server;
 mod granted;
 mod inherited;
-mod reaper;
+mod manager;
 mod signals;
 mod sockets;
 mod state;
@@ -21,14 +21,25 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio::runtime::Builder;
 
+use crate::line_log::stderr::ErrorLog;
+use crate::process::Launcher;
 use driver::Driver;
-use inherited::Inherited;
+pub use inherited::Inherited;
 use signals::Signals;
 
-/// Runs the parent until all of its servers and programs have ended; returns its exit code. Must be called before any
-/// thread starts, as it changes the environment.
-pub fn run(configuration: &Path) -> anyhow::Result<ExitCode> {
-    let inherited = Inherited::from_environment().context("a socket that was passed")?;
+/// State of the process before it becomes the parent.
+#[derive(Debug)]
+pub struct Process {
+    /// Sockets that were passed to it.
+    pub inherited: Inherited,
+    /// Starts programs.
+    pub launcher: Launcher,
+    /// The log of the parent.
+    pub log: ErrorLog,
+}
+
+/// Runs the parent until all of its servers and programs have ended; returns its exit code.
+pub fn run(configuration: &Path, process: Process) -> anyhow::Result<ExitCode> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
@@ -36,7 +47,7 @@ pub fn run(configuration: &Path) -> anyhow::Result<ExitCode> {
         .context("cannot start")?;
     let code = runtime.block_on(async {
         let signals = Signals::new().context("cannot receive signals")?;
-        let driver = Driver::new(configuration, inherited).context("cannot receive signals")?;
+        let driver = Driver::new(configuration, process).context("cannot receive signals")?;
         driver.run(signals).await.map_err(anyhow::Error::msg)
     })?;
     Ok(ExitCode::from(code))

@@ -75,24 +75,29 @@ impl Sockets {
     }
 
     /// Warns of passed sockets without a listener: nothing accepts their clients.
-    pub(super) fn report_unused(&self) {
+    pub(super) fn report_unused(&mut self) {
         let addresses = self.set.listeners.iter().map(|bound| &bound.plan.address);
         self.inherited.report_unused(&addresses.collect::<Vec<_>>());
     }
 
+    /// Returns the listeners that the manager has kept, each with its address.
+    pub(super) fn stored(&self) -> Vec<(&str, BorrowedFd<'_>)> {
+        self.inherited.stored()
+    }
+
     fn open(&self, plan: &ListenerPlan) -> Result<Bound, BindError> {
-        let passed = self.inherited.find(&plan.address);
-        let passed = passed.map_err(|error| bind::listener_error(&plan.address, error))?;
-        let is_passed = !passed.is_empty();
-        let sockets = if is_passed {
-            passed
-        } else {
+        let found = self.inherited.find(&plan.address);
+        let found = found.map_err(|error| bind::listener_error(&plan.address, error))?;
+        let is_new = found.sockets.is_empty();
+        let sockets = if is_new {
             vec![bind::listener(plan)?]
+        } else {
+            found.sockets
         };
         Ok(Bound {
             plan: plan.clone(),
             sockets: sockets.into(),
-            is_passed,
+            is_passed: !is_new && !found.are_own,
             kept: None,
         })
     }
@@ -132,6 +137,17 @@ impl Set {
             Some(index) => (Source::Kept(index), Vec::new()),
             None => bound.source(),
         })
+    }
+
+    /// Returns the sockets that were bound here, each with its address.
+    pub(super) fn own(&self) -> Vec<(String, BorrowedFd<'_>)> {
+        let own = self.listeners.iter().filter(|bound| !bound.is_passed);
+        own.flat_map(|bound| {
+            let address = bound.plan.address.to_string();
+            let sockets = bound.sockets.iter();
+            sockets.map(move |socket| (address.clone(), socket.as_fd()))
+        })
+        .collect()
     }
 
     /// Returns the socket of the admin listener.

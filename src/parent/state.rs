@@ -151,6 +151,17 @@ pub(super) struct State {
     actions: Vec<Action>,
 }
 
+/// Phase of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No server serves, at the start or after a crash.
+    Starting,
+    Serving,
+    /// This server loads a configuration.
+    Reloading(Id),
+    Stopping,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum End {
     #[default]
@@ -195,6 +206,22 @@ impl State {
     /// Reports whether the end has begun.
     pub(super) fn is_ending(&self) -> bool {
         self.end != End::No
+    }
+
+    /// Returns the phase for the service manager.
+    pub(super) fn phase(&self) -> Phase {
+        let loading = self.candidate.as_ref().filter(|candidate| {
+            matches!(candidate.request.intent, Intent::Reload | Intent::Upgrade)
+        });
+        if self.end != End::No {
+            Phase::Stopping
+        } else if let Some(candidate) = loading {
+            Phase::Reloading(candidate.id)
+        } else if self.current.is_some() {
+            Phase::Serving
+        } else {
+            Phase::Starting
+        }
     }
 
     /// Handles an event, and returns its effects in their order.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The first pause; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(100);
 
@@ -14,8 +16,8 @@ const WELL: Duration = Duration::from_secs(10);
 /// The quick ends in a row after which the log line is an error: the fault is permanent.
 const LOOP: u32 = 5;
 
-/// The number of quick ends of a program in a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The number of quick ends of a program, or of a server, in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackOff {
     quick_ends: u32,
 }
@@ -32,7 +34,7 @@ impl BackOff {
         pause.min(LONGEST)
     }
 
-    /// Reports whether the program is in a restart loop.
+    /// Reports whether it is in a restart loop.
     pub fn is_loop(self) -> bool {
         self.quick_ends >= LOOP
     }

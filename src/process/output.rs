@@ -4,24 +4,67 @@ use std::os::fd::OwnedFd;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// The longest line that is logged as one; the rest of it follows as another.
 const LONGEST: usize = 8 * 1024;
 
-/// Logs the lines from `pipe` until all holders of its other end have ended.
-pub(super) fn pass_on(name: String, pipe: OwnedFd) -> std::io::Result<()> {
-    let mut receiver = pipe::Receiver::from_owned_fd(pipe)?;
-    tokio::spawn(async move {
-        let mut lines = Lines::default();
-        let mut piece = vec![0; LONGEST];
-        while let Ok(read @ 1..) = receiver.read(&mut piece).await {
-            lines.push(piece.get(..read).unwrap_or_default(), |line| {
-                log_line(&name, line)
-            });
+/// The tasks that read the output of programs.
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    readers: JoinSet<Option<(String, OwnedFd)>>,
+    stop: CancellationToken,
+}
+
+impl Outputs {
+    /// Logs the lines from `pipe` under `name`, until all holders of its other end have ended.
+    pub(super) fn read(&mut self, name: String, pipe: OwnedFd) {
+        while self.readers.try_join_next().is_some() {}
+        // A program with an unread pipe would block on it when it is full: logged as an error.
+        match pipe::Receiver::from_owned_fd(pipe) {
+            Ok(receiver) => drop(
+                self.readers
+                    .spawn(log_lines(name, receiver, self.stop.clone())),
+            ),
+            Err(error) => {
+                tracing::error!(process = name, %error, "its output cannot be read");
+            }
         }
-        lines.end(|line| log_line(&name, line));
-    });
-    Ok(())
+    }
+
+    /// Stops reading, and returns the pipes, each with its name.
+    pub(super) async fn hand_over(self) -> Vec<(String, OwnedFd)> {
+        self.stop.cancel();
+        let pipes = self.readers.join_all().await;
+        pipes.into_iter().flatten().collect()
+    }
+
+    /// Lets the tasks run to the ends of their pipes.
+    pub(super) fn detach(mut self) {
+        self.readers.detach_all();
+    }
+}
+
+/// Logs lines; returns the pipe when stopped before its end, with no part of a line held back.
+async fn log_lines(
+    name: String,
+    mut receiver: pipe::Receiver,
+    stop: CancellationToken,
+) -> Option<(String, OwnedFd)> {
+    let mut lines = Lines::default();
+    let mut piece = vec![0; LONGEST];
+    loop {
+        let read = stop.run_until_cancelled(receiver.read(&mut piece)).await;
+        let Some(Ok(read @ 1..)) = read else {
+            lines.end(|line| log_line(&name, line));
+            let pipe = receiver.into_nonblocking_fd().ok();
+            return pipe.filter(|_| read.is_none()).map(|pipe| (name, pipe));
+        };
+        lines.push(piece.get(..read).unwrap_or_default(), |line| {
+            log_line(&name, line)
+        });
+    }
 }
 
 /// Logs a line at the level of its PHP-FPM prefix: `[25-Nov-2026 10:00:00] ERROR: …`.

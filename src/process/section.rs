@@ -1,10 +1,10 @@
 //! `[process.NAME]`: the section of a program.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
-use super::Program;
+use super::program::{Program, StopSignal};
+use super::user::{GROUP, USER, User};
 use crate::section::{At, Key, Lowered, Pairs, Problem, Problems, Section, absolute_path};
 use crate::service;
 
@@ -16,6 +16,8 @@ pub static PROCESS: Section = Section {
         &COMMAND,
         &PASS_ENVIRONMENT,
         &ENVIRONMENT,
+        &USER,
+        &GROUP,
         &STOP_SIGNAL,
         &STOP,
     ]],
@@ -29,7 +31,7 @@ pub(crate) static COMMAND: Key<Vec<At<String>>> = Key::texts(
 
 static PASS_ENVIRONMENT: Key<Vec<At<String>>> = Key::texts(
     "pass_environment",
-    "Variables of fcgate's own environment that the program gets; \"*\": all of them.",
+    "Variables of fcgate's own environment that the program gets; \"*\": all but those by which systemd speaks to fcgate itself.",
 )
 .default("[\"PATH\", \"HOME\", \"LANG\", \"TZ\", \"TMPDIR\"]");
 
@@ -48,7 +50,7 @@ static STOP: Key<Duration> = Key::duration(
 .default("\"10s\"");
 
 impl Program {
-    /// Builds a program from its section; `None` without a command.
+    /// Builds a program from its section; `None` without a command or with an unknown user.
     pub fn build(name: &At<String>, section: &Lowered, problems: &mut Problems) -> Option<Self> {
         let mut command = section.get(&COMMAND).into_iter();
         let Some(path) = command.next().filter(|path| !path.value.is_empty()) else {
@@ -65,20 +67,22 @@ impl Program {
         if path.value.contains('/') {
             absolute_path(&path, problems)?;
         }
+        let own = User::own();
         Some(Self {
             name: name.value.clone(),
             path: path.value,
             arguments: command.map(|text| text.value).collect(),
             environment: environment(section),
-            stop_signal: stop_signal(section) as i32,
+            user: User::build(section, (&own, &own), problems)?,
+            stop_signal: stop_signal(section),
             stop: section.get(&STOP),
         })
     }
 }
 
-/// Returns the passed variables of our environment, then the configured ones, which take precedence. Those of the service
+/// Returns the passed variables of our environment, and the configured ones, which take precedence. Those of the service
 /// manager are addressed to this process.
-fn environment(section: &Lowered) -> Vec<(String, String)> {
+fn environment(section: &Lowered) -> BTreeMap<String, String> {
     let passed = section.get(&PASS_ENVIRONMENT);
     let is_passed = |name: &str| {
         passed
@@ -93,22 +97,22 @@ fn environment(section: &Lowered) -> Vec<(String, String)> {
         .collect()
 }
 
-fn stop_signal(section: &Lowered) -> Signal {
+fn stop_signal(section: &Lowered) -> StopSignal {
     match section.get(&STOP_SIGNAL).as_str() {
-        "QUIT" => Signal::SIGQUIT,
-        "INT" => Signal::SIGINT,
-        _ => Signal::SIGTERM,
+        "QUIT" => StopSignal::Quit,
+        "INT" => StopSignal::Interrupt,
+        _ => StopSignal::Terminate,
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use toml::de::DeTable;
 
     use super::*;
 
     /// Builds a program from the lines of its section; the error has the messages of all problems.
-    fn build(text: &str) -> Result<Program, Vec<String>> {
+    pub(in crate::process) fn build(text: &str) -> Result<Program, Vec<String>> {
         let table = DeTable::parse(text).unwrap();
         let mut problems = Problems::default();
         let section = PROCESS.lower(
@@ -141,19 +145,37 @@ mod tests {
                 program.arguments.as_slice(),
                 program.stop_signal
             ),
-            (
-                "php-fpm",
-                ["-F".to_owned()].as_slice(),
-                Signal::SIGQUIT as i32
-            )
+            ("php-fpm", ["-F".to_owned()].as_slice(), StopSignal::Quit)
         );
+    }
+
+    #[test]
+    fn a_user_is_a_name_or_a_number_of_this_machine() {
+        let build = |lines: &str| build(&format!("command = [\"x\"]\n{lines}"));
+        let own = User::own();
+        assert_eq!(build("").unwrap().user, own);
+        let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        let named = build(&format!("user = \"{uid}\"\ngroup = \"{gid}\"")).unwrap();
+        let ids = |user: &User| {
+            format!("{user:?}")
+                .split("groups")
+                .next()
+                .map(str::to_owned)
+        };
+        assert_eq!(ids(&named.user), ids(&own));
+        for (lines, expected) in [
+            ("user = \"no-such\"", "unknown user `no-such`"),
+            ("group = \"no-such\"", "unknown group `no-such`"),
+        ] {
+            assert_eq!(build(lines).unwrap_err(), [expected], "{lines}");
+        }
     }
 
     #[test]
     fn it_gets_the_variables_that_are_named_and_its_own() {
         let names = |text: &str| {
             let program = build(&format!("command = [\"x\"]\n{text}")).unwrap();
-            let names = program.environment.into_iter().map(|(name, _)| name);
+            let names = program.environment.into_keys();
             names.collect::<Vec<_>>()
         };
         assert!(names("").iter().any(|name| name == "PATH"));

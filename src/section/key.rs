@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::typed::Integer;
-use super::{At, Kind, Section};
+use super::{At, Kind, Lowered, Place, Section};
 use crate::value::ByteSize;
 
 /// The description of one key: what the decoder, the reference and the schema need.
@@ -229,6 +229,21 @@ impl Key<Tables> {
     /// Builds the key of a list of sections.
     pub const fn tables(name: &'static str, section: &'static Section, doc: &'static str) -> Self {
         Self::new(name, Kind::Tables(section), doc)
+    }
+
+    /// Returns an element of the list without a key, which has all defaults.
+    pub fn empty_section(&self) -> Option<Lowered> {
+        let section = self.descriptor.kind.section()?;
+        Some(Lowered::new(section, Place::default(), Vec::new()))
+    }
+
+    /// Builds the key of one section or several, each of which may be a text for its first key.
+    pub const fn one_or_more(
+        name: &'static str,
+        section: &'static Section,
+        doc: &'static str,
+    ) -> Self {
+        Self::new(name, Kind::OneOrMore(section), doc)
     }
 }
 

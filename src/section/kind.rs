@@ -44,6 +44,8 @@ pub enum Kind {
     FlagOr(&'static Section),
     /// A section, or a text for that section with its first key alone.
     TextOr(&'static Section),
+    /// One or more of these: a list of sections and texts, or one alone.
+    OneOrMore(&'static Section),
 }
 
 impl Kind {
@@ -65,6 +67,7 @@ impl Kind {
             Self::Named(_) => "a table of tables, each with its name".to_owned(),
             Self::FlagOr(_) => "true, false or a table".to_owned(),
             Self::TextOr(_) => "a text or a table".to_owned(),
+            Self::OneOrMore(_) => "a text, a table, or a list of them".to_owned(),
         }
     }
 
@@ -75,7 +78,8 @@ impl Kind {
             | Self::Tables(section)
             | Self::Named(section)
             | Self::FlagOr(section)
-            | Self::TextOr(section) => Some(section),
+            | Self::TextOr(section)
+            | Self::OneOrMore(section) => Some(section),
             Self::Text | Self::Flag | Self::Integer { .. } | Self::Size | Self::Duration => None,
             Self::Percent | Self::OneOf(_) | Self::Texts | Self::Pairs => None,
         }
@@ -85,7 +89,7 @@ impl Kind {
     fn remedy(self, value: &DeValue<'_>) -> Option<String> {
         let bare = bare(value);
         match self {
-            Self::Text | Self::Texts | Self::TextOr(_) => {
+            Self::Text | Self::Texts | Self::TextOr(_) | Self::OneOrMore(_) => {
                 bare.map(|bare| format!(r#"write "{bare}""#))
             }
             Self::Duration => bare.map(|bare| format!(r#"write "{bare}s""#)),
@@ -134,6 +138,7 @@ impl Lowering<'_> {
             Kind::Named(section) => self.named(kind, section, written).map(Value::Named),
             Kind::FlagOr(section) => self.flag_or(kind, section, written).map(Value::Table),
             Kind::TextOr(section) => self.text_or(kind, section, written).map(Value::Table),
+            Kind::OneOrMore(section) => self.one_or_more(kind, section, written).map(Value::Tables),
         }
     }
 
@@ -307,6 +312,21 @@ impl Lowering<'_> {
             },
         };
         Some(Lowered::new(section, place, vec![given]))
+    }
+
+    fn one_or_more(
+        &mut self,
+        kind: Kind,
+        section: &'static Section,
+        written: Written<'_, '_>,
+    ) -> Option<Vec<Lowered>> {
+        match written.get_ref().as_array() {
+            Some(list) => {
+                let one = |item| self.text_or(Kind::TextOr(section), section, item);
+                Some(list.iter().filter_map(one).collect())
+            }
+            None => self.text_or(kind, section, written).map(|only| vec![only]),
+        }
     }
 
     fn wrong<T>(&mut self, kind: Kind, written: Written<'_, '_>) -> Option<T> {

@@ -105,7 +105,7 @@ fn is_lacking(value: Option<&Value>, written: &Spanned<DeValue<'_>>) -> bool {
     match value {
         None => true,
         Some(Value::Table(_)) => false,
-        Some(Value::Tables(read)) => written.as_array().map_or(0, |list| list.len()) != read.len(),
+        Some(Value::Tables(read)) => written.as_array().map_or(1, |list| list.len()) != read.len(),
         Some(Value::Named(read)) => written.as_table().map_or(0, |table| table.len()) != read.len(),
         Some(Value::Text(_) | Value::Flag(_) | Value::Integer(_) | Value::Size(_)) => true,
         Some(Value::Duration(_) | Value::Percent(_) | Value::Texts(_) | Value::Pairs(_)) => true,

@@ -233,7 +233,7 @@ pub(super) fn plain(kind: Kind, literal: &str) -> Option<Value> {
         Kind::Percent => parse_percent(quoted()?).ok().map(Value::Percent),
         // Parts of these have places of their own.
         Kind::Texts | Kind::Pairs | Kind::Table(_) | Kind::FlagOr(_) => None,
-        Kind::TextOr(_) | Kind::Tables(_) | Kind::Named(_) => None,
+        Kind::TextOr(_) | Kind::Tables(_) | Kind::OneOrMore(_) | Kind::Named(_) => None,
     }
 }
 

@@ -133,11 +133,13 @@ mod tests {
             deny = true
             send = { body = "é\t'x'" }
             front = "app.php"
+            copy = "/a"
             [[site]]
             deny = { status = 404 }
             index = []
             send = {}
             front = { except = "png" }
+            copy = ["/a", { to = "/b", mode = 7 }]
         "#;
         let lowered = lower(text);
         let printed = lowered.to_toml(&[]);

@@ -92,11 +92,15 @@ impl Page {
                 key.name
             ));
         }
-        if let (Kind::TextOr(_), Some(first)) = (key.kind, section.first_key()) {
+        if let (Kind::TextOr(_) | Kind::OneOrMore(_), Some(first)) = (key.kind, section.first_key())
+        {
             self.prose(&format!(
                 "`{} = \"…\"` is the same with `{}` alone.",
                 key.name, first.name
             ));
+        }
+        if matches!(key.kind, Kind::OneOrMore(_)) {
+            self.prose(&format!("`{} = [{{ … }}, …]` has several.", key.name));
         }
         let path = &header.path;
         let brackets = if matches!(key.kind, Kind::Tables(_)) {
@@ -145,7 +149,7 @@ fn placeholder(kind: Kind) -> String {
         Kind::Size => r#""64KiB""#,
         Kind::Duration => r#""60s""#,
         Kind::Percent => r#""20 %""#,
-        Kind::Texts | Kind::Tables(_) => "[]",
+        Kind::Texts | Kind::Tables(_) | Kind::OneOrMore(_) => "[]",
         Kind::Pairs | Kind::Table(_) | Kind::Named(_) => "{}",
     };
     literal.to_owned()

@@ -80,7 +80,7 @@ static SITE: Section = Section {
     title: "[[site]]",
     doc: "A site.",
     groups: &[&[
-        &ROOT_KEY, &INDEX, &SECURE, &ENV, &DENY_KEY, &FRONT_KEY, &SEND_KEY, &BRIEF_KEY,
+        &ROOT_KEY, &INDEX, &SECURE, &ENV, &DENY_KEY, &FRONT_KEY, &SEND_KEY, &BRIEF_KEY, &COPY_KEY,
     ]],
 };
 
@@ -105,6 +105,19 @@ pub(super) static SEND_KEY: Key<Table> =
 
 pub(super) static BRIEF_KEY: Key<Table> =
     Key::table("brief", &BRIEF, "Described by its example.").example("{ on = true }");
+
+pub(super) static COPY_KEY: Key<Tables> =
+    Key::one_or_more("copy", &COPY, "Copies.").example(r#"[{ to = "/a" }]"#);
+
+static COPY: Section = Section {
+    title: "copy",
+    doc: "",
+    groups: &[&[&COPY_TO, &COPY_MODE]],
+};
+
+pub(super) static COPY_TO: Key<Option<At<String>>> = Key::text("to", "Its file.");
+
+pub(super) static COPY_MODE: Key<usize> = Key::integer("mode", 0..=777, "Its mode.").default("640");
 
 static DENY: Section = Section {
     title: "deny",

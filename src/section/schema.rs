@@ -97,11 +97,19 @@ impl Page {
             Kind::FlagOr(section) => {
                 json!({ "anyOf": [{ "type": "boolean" }, self.reference(section)] })
             }
-            Kind::TextOr(section) => {
-                json!({ "anyOf": [{ "type": "string" }, self.reference(section)] })
+            Kind::TextOr(section) => self.abbreviated(section),
+            Kind::OneOrMore(section) => {
+                let one = self.abbreviated(section);
+                json!({ "anyOf": [one, { "type": "array", "items": one }] })
             }
         };
         object(described)
+    }
+
+    /// Describes a section that may be the value of its first key.
+    fn abbreviated(&mut self, section: &'static Section) -> Value {
+        let first = section.first_key().map(|key| self.kind(key.kind));
+        json!({ "anyOf": [first.unwrap_or_default(), self.reference(section)] })
     }
 
     /// Returns the reference to a section; a second section with the same title gets a number.

@@ -6,8 +6,9 @@ use proptest::prelude::*;
 use toml::de::DeTable;
 
 use super::sample::{
-    BODY, DENY_KEY, DRAIN, ENV, EXCEPT, FIELDS, FRONT_KEY, INDEX, KEEP, LIMITS_KEY, LOG, ROOT,
-    ROOT_KEY, SCRIPT, SECURE, SERVER_KEY, SERVERS, SITE_KEY, STATUS, UPSTREAM_KEY, WORKERS,
+    BODY, COPY_KEY, COPY_MODE, COPY_TO, DENY_KEY, DRAIN, ENV, EXCEPT, FIELDS, FRONT_KEY, INDEX,
+    KEEP, LIMITS_KEY, LOG, ROOT, ROOT_KEY, SCRIPT, SECURE, SERVER_KEY, SERVERS, SITE_KEY, STATUS,
+    UPSTREAM_KEY, WORKERS,
 };
 use super::{Descriptor, Environment, FileId, Key, Kind, Lowered, Place, Problems, Section};
 use crate::value::ByteSize;
@@ -214,6 +215,37 @@ fn wrong_types_name_the_expected_one() {
             "\"true\": expected true or false, found a text (write it without the quotes)",
             "1.5: expected a text, found a decimal number",
             "[]: expected true, false or a table, found a list",
+        ],
+    );
+}
+
+#[test]
+fn one_section_or_a_list_of_them_may_be_texts() {
+    let copies = |text: &str| {
+        let file = lower(&format!("[[site]]\n{text}"));
+        let copies = file.get(&SITE_KEY)[0].get(&COPY_KEY).iter();
+        let shown = copies.map(|copy| {
+            let to = copy.get(&COPY_TO).unwrap();
+            format!("{} {}", to.as_str(), copy.get(&COPY_MODE))
+        });
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(copies("copy = \"/a\""), ["/a 640"]);
+    assert_eq!(copies("copy = { to = \"/a\", mode = 7 }"), ["/a 7"]);
+    assert_eq!(
+        copies("copy = [\"/a\", { to = \"/b\", mode = 7 }]"),
+        ["/a 640", "/b 7"]
+    );
+    assert!(copies("").is_empty());
+    check(
+        "[[site]]\ncopy = 7",
+        &["7: expected a text, a table, or a list of them, found an integer (write \"7\")"],
+    );
+    check(
+        "[[site]]\ncopy = [7, { mode = -1 }]",
+        &[
+            "7: expected a text or a table, found an integer (write \"7\")",
+            "-1: expected an integer from 0 to 777, found -1",
         ],
     );
 }

@@ -33,6 +33,7 @@ use crate::limits::Limits;
 use crate::limits::eviction::Evictable;
 use crate::message::Wire;
 use crate::moment;
+use crate::site::listener::SharedListener;
 use crate::stream::Stream;
 use crate::tls::Acceptor;
 
@@ -56,6 +57,7 @@ pub(super) struct AdmittedConnection {
     pub(super) stream: Stream,
     pub(super) wire: Arc<Wire>,
     pub(super) evictable: Evictable,
+    pub(super) listener: SharedListener,
 }
 
 /// Serves the connection until the client or `stop` ends it; requests in flight are finished.
@@ -69,6 +71,7 @@ pub(super) async fn serve(
         stream,
         wire,
         evictable,
+        listener,
     } = admitted;
     let limits = shared.live.load().server.limits;
     let secure = tls.is_some();
@@ -95,7 +98,7 @@ pub(super) async fn serve(
         Ok(negotiated) => negotiated,
         Err(error) => return tracing::debug!(%error, "connection closed before its first request"),
     };
-    let connection = Arc::new(Connection::new(shared, wire, evictable));
+    let connection = Arc::new(Connection::new(shared, wire, evictable, listener));
     match sniffed {
         Sniffed::Http1(read) if read.is_empty() => {}
         Sniffed::Http1(read) => {

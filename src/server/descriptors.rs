@@ -79,7 +79,8 @@ fn own_descriptors(snapshot: &Snapshot) -> u64 {
         0 => processors(),
         workers => workers,
     };
-    OWN + EACH_THREAD * count(threads) + count(snapshot.listeners.len())
+    let files = snapshot.listeners.len() + snapshot.logs.files().count();
+    OWN + EACH_THREAD * count(threads) + count(files)
 }
 
 /// Divides `limit`: at most half is kept from clients. A connection counts twice, as its request opens a file or a

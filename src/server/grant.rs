@@ -1,6 +1,9 @@
 //! The grant of a configuration.
 
+use std::path::Path;
+
 use super::confinement::confinement;
+use crate::control::file_access::Names;
 use crate::control::{Address, AdminPlan, Grant, ListenerPlan};
 use crate::privilege::Sandbox;
 use crate::site::{AdminAddress, AdminSettings, ListenAddress, Listener, Snapshot};
@@ -14,11 +17,21 @@ pub(super) fn grant(snapshot: &Snapshot) -> Grant {
         programs: snapshot.processes.clone(),
         confinement: (server.sandbox != Sandbox::Off).then(|| confinement(snapshot)),
         fixed: fixed(snapshot),
-        log: server.log.clone(),
+        log: snapshot.logs.settings.clone(),
         drain: server.drain_delay + server.drain,
         watched: server.watch.then(|| snapshot.watched.clone()),
         files: Vec::new(),
-        logs: Vec::new(),
+        logs: snapshot.logs.files().map(Path::to_owned).collect(),
+    }
+}
+
+/// Returns the names of the files of the configuration that the parent has granted under a number.
+pub(super) fn names(snapshot: &Snapshot, number: u32) -> Names {
+    let Grant { files, logs, .. } = grant(snapshot);
+    Names {
+        grant: number,
+        files,
+        logs,
     }
 }
 
@@ -29,11 +42,6 @@ fn fixed(snapshot: &Snapshot) -> Vec<(String, String)> {
         ("server.user", format!("{:?}", server.user)),
         ("server.sandbox", format!("{:?}", server.sandbox)),
         ("server.workers", server.workers.to_string()),
-        ("server.log", server.log.clone()),
-        (
-            "server.access_log",
-            format!("{:?} {:?}", server.access_log, server.access_format),
-        ),
         (
             "server.limits.connections",
             server.limits.connections.to_string(),

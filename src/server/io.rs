@@ -209,7 +209,7 @@ impl ConnectionIo {
                 .poll_expired(cx)
                 .map(|()| Err(io::ErrorKind::TimedOut.into()));
         }
-        tracing::debug!(client = %self.connection.wire().remote_addr, cause = refusal.code(), "{refusal}");
+        self.connection.log_refusal(refusal);
         self.queue_final_response(refusal.status(), refusal.code());
         Poll::Ready(Ok(()))
     }

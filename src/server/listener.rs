@@ -246,7 +246,7 @@ fn spawn_connection(
     shared: &Arc<Shared>,
     stop: &CancellationToken,
 ) {
-    let (settings, throttle) = (settings.load_full(), Arc::clone(throttle));
+    let (settings, throttle) = (Arc::clone(settings), Arc::clone(throttle));
     let other_runtime = accepted.place.other_runtime().cloned();
     let served = serve(
         accepted,
@@ -264,7 +264,7 @@ fn spawn_connection(
 /// Reads the PROXY header if the listener requires one, counts the connection for its client, and serves it.
 async fn serve(
     accepted: Accepted,
-    settings: Arc<Listener>,
+    shared_settings: SharedSettings,
     throttle: Arc<LogThrottle>,
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -275,6 +275,7 @@ async fn serve(
         permit: _permit,
         place: _place,
     } = accepted;
+    let settings = shared_settings.load_full();
     let mut stream = match stream.attach() {
         Ok(stream) => stream,
         Err(error) => return log_epoll_failure(&shared, &error),
@@ -307,6 +308,7 @@ async fn serve(
         stream,
         wire: wire.with_listener(&settings.name),
         evictable,
+        listener: shared_settings,
     };
     connection::serve(admitted, settings.tls.clone(), shared, stop).await;
 }

@@ -1,7 +1,6 @@
 //! The body of a response while it is sent, and its access log line. The line is written on drop, however the body
 //! ends, so it has the number of bytes sent.
 
-use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,7 +11,7 @@ use http::{Method, Response, StatusCode, Uri};
 use http_body::{Frame, SizeHint};
 
 use super::watch::InFlight;
-use crate::access_log::{AccessLog, Record};
+use crate::access_log::{AccessLogs, Captured, Record, RequestLog};
 use crate::cgi::meta_variables::protocol;
 use crate::failure::Failure;
 use crate::handler::piece::Piece;
@@ -28,36 +27,15 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// The access log entry of a request, with its journey; written on drop.
 #[derive(Debug)]
 pub(super) struct Entry {
-    log: AccessLog,
     record: Record,
     journey: Journey,
     /// hyper has the last byte of the response.
     complete: bool,
 }
 
-/// The target of a request, for other logs.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LoggedTarget<'a> {
-    log: &'a AccessLog,
-    record: &'a Record,
-}
-
-impl LoggedTarget<'_> {
-    /// Returns the target as logs show it.
-    pub(super) fn shown(&self) -> Cow<'_, str> {
-        self.log.shown(self.record)
-    }
-}
-
 impl Entry {
     /// Builds the entry of a request. Boxed, so that moving it with the response moves one pointer.
-    pub(super) fn new(
-        log: &AccessLog,
-        parts: &Parts,
-        wire: &Arc<Wire>,
-        id: RequestId,
-    ) -> Box<Self> {
-        let (captured, host) = log.of_request(parts);
+    pub(super) fn new(parts: &Parts, wire: &Arc<Wire>, id: RequestId) -> Box<Self> {
         let received = Moment::read_clock();
         let record = Record {
             time: received.wall,
@@ -67,9 +45,9 @@ impl Entry {
             protocol: protocol(parts.version),
             status: CLIENT_CLOSED_REQUEST,
             bytes: 0,
-            host,
+            host: String::new(),
             canonical: None,
-            captured,
+            captured: Captured::default(),
             request_id: id.clone(),
             site: None,
             handler: "none",
@@ -84,7 +62,6 @@ impl Entry {
             first_byte: None,
         };
         Box::new(Self {
-            log: log.clone(),
             record,
             journey: Journey::new(RequestContext::new(parts, wire, id, received)),
             complete: false,
@@ -94,7 +71,7 @@ impl Entry {
     /// Builds the entry of bytes that are no request: method, target and version as far as the first line can be
     /// parsed, otherwise dashes.
     pub(super) fn of_head(
-        log: &AccessLog,
+        logs: &Arc<AccessLogs>,
         head: &[u8],
         wire: &Arc<Wire>,
         id: RequestId,
@@ -110,8 +87,8 @@ impl Entry {
         parts.method = method.unwrap_or_else(|| Method::from_bytes(b"-").unwrap_or_default());
         let target = target.and_then(|target| Uri::try_from(target).ok());
         parts.uri = target.unwrap_or_else(|| Uri::from_static("-"));
-        let mut entry = Self::new(log, &parts, wire, id);
-        entry.record.host.clear();
+        let mut entry = Self::new(&parts, wire, id);
+        entry.journey.context.log = RequestLog::of_malformed(logs);
         entry.record.protocol = match version {
             Some(b"HTTP/1.1") => "HTTP/1.1",
             Some(b"HTTP/1.0") => "HTTP/1.0",
@@ -139,13 +116,9 @@ impl Entry {
         &self.journey.context
     }
 
-    /// Returns the journey, and the target for its log lines.
-    pub(super) fn split(&mut self) -> (&mut Journey, LoggedTarget<'_>) {
-        let target = LoggedTarget {
-            log: &self.log,
-            record: &self.record,
-        };
-        (&mut self.journey, target)
+    /// Returns the journey, and the record for log lines about it.
+    pub(super) fn split(&mut self) -> (&mut Journey, &Record) {
+        (&mut self.journey, &self.record)
     }
 
     /// Copies status, timings and logged fields of the response into the record.
@@ -164,7 +137,7 @@ impl Entry {
             // The script that answers instead has no cause.
             context.cause = context.withheld.map(|why| Failure::Withheld(why).code());
         }
-        self.log.of_response(response, &mut self.record);
+        context.log.capture_response(response);
         self.record.upstream = trace.upstream;
         self.record.queue = trace.queue;
         self.record.connect = trace.connect;
@@ -175,7 +148,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let (record, context) = (&mut self.record, &self.journey.context);
+        let (record, context) = (&mut self.record, &mut self.journey.context);
         record.duration = context.received.instant.elapsed();
         record.complete = self.complete;
         record.handler = context.handler;
@@ -197,7 +170,7 @@ impl Drop for Entry {
                 first_byte: record.first_byte,
             });
         }
-        self.log.log(record);
+        context.log.write(record, context.edits.as_deref());
     }
 }
 

@@ -8,12 +8,14 @@ mod connection;
 mod deadline;
 mod descriptors;
 mod exit_watchdog;
+mod failure_log;
 mod final_response;
 mod grant;
 mod handshake;
 mod io;
 mod lag;
 mod listener;
+mod liveness;
 mod log_throttle;
 mod logged;
 mod memory;
@@ -36,17 +38,16 @@ mod start_error;
 mod subrequest;
 mod watch;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::access_log::{AccessLog, Destination};
 use crate::admin::{self, Admin, AdminListener, Command, State};
-use crate::line_log::LineLog;
-use crate::site::{ServerSettings, Snapshot};
+use crate::files::Files;
+use crate::line_log::stderr::ErrorLog;
+use crate::site::Snapshot;
 use crate::threads::Threads;
 pub use boot::{Boot, Parent, Sockets};
 pub use exit_watchdog::ExitWatchdog;
@@ -63,8 +64,8 @@ pub use start_error::StartError;
 pub struct Process {
     /// The sockets from the parent.
     pub sockets: Sockets,
-    /// The log on stderr.
-    pub log: LineLog,
+    /// The error log.
+    pub log: ErrorLog,
     /// Ends the process if the serving threads are blocked.
     pub exit_watchdog: ExitWatchdog,
 }
@@ -80,15 +81,17 @@ pub async fn run(
     let mut stops = StopSignals::new().map_err(StartError::Signals)?;
     memory::apply_limit(&mut snapshot.server);
     let ceiling = descriptors::apply_limit(&mut snapshot);
-    let access_log = start_access_log(&snapshot.server)?;
-    let logs = [Some(process.log), access_log.lines().cloned()]
-        .into_iter()
-        .flatten()
-        .collect();
-    let state = Arc::new(State::new(snapshot.server.limits.connections, logs));
+    let files = Arc::clone(&parent.files);
+    snapshot.logs.open(&Files::through(files))?;
+    snapshot.logs.apply(&process.log);
+    let state = Arc::new(State::new(
+        snapshot.server.limits.connections,
+        process.log.on_stderr().clone(),
+        Arc::clone(&snapshot.logs.all),
+    ));
     let shared = Arc::new(Shared {
         ceiling,
-        ..Shared::new(snapshot, access_log, state, threads)
+        ..Shared::new(snapshot, process.log, state, threads)
     });
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), stop.clone());
@@ -113,7 +116,7 @@ pub async fn run(
     link.refuse_reloads();
     shutdown::shut_down(&shared, &stop, (&mut stops, &mut link), limit).await;
     process.exit_watchdog.set_ending();
-    Ok(LastLines(shared.access_log.clone()))
+    Ok(LastLines(shared.live.load().logs.all.all()))
 }
 
 /// Serves until the drain, and returns its limit.
@@ -138,9 +141,13 @@ async fn serve(
                 };
                 link.report_swapped(outcome).await;
             }
-            Event::ReopenLogs => shared.access_log.reopen(),
+            Event::ReopenLogs => shared.live.load().logs.all.reopen(),
             Event::ReloadRefused => shared.state.reloads_refused.add(),
             Event::ListenersClosed => {}
+            Event::Report(interval) => {
+                let reports = liveness::report(Arc::clone(shared), link.channel(), interval);
+                tokio::spawn(reports);
+            }
             Event::Drain => return Limit::Replaced,
             Event::Ended => {
                 tracing::error!("the parent has ended: stopping");
@@ -148,17 +155,6 @@ async fn serve(
             }
         }
     }
-}
-
-fn start_access_log(server: &ServerSettings) -> Result<AccessLog, StartError> {
-    let log = AccessLog::start(server.access_log.clone(), server.access_format.clone());
-    log.map_err(|error| StartError::AccessLog {
-        path: match &server.access_log {
-            Destination::File(path) => path.clone(),
-            Destination::Stdout | Destination::Off => PathBuf::from("on stdout"),
-        },
-        error,
-    })
 }
 
 /// Interval at which unused cached files are closed.

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::boot::Parent;
-use crate::access_log::AccessLog;
+use super::shared::Shared;
 use crate::admin::Command;
 use crate::control::file_access::ParentFiles;
 use crate::control::{Channel, Outcome, Source, ToParent, ToServer, packet};
@@ -26,7 +26,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// The connection, with the reloads that clients of the admin listener wait for.
 #[derive(Debug)]
 pub(super) struct ParentLink {
-    channel: Channel,
+    channel: Arc<Channel>,
     pub(super) files: Arc<ParentFiles>,
     /// The configuration, for messages.
     pub(super) path: PathBuf,
@@ -46,6 +46,8 @@ pub(super) enum Event {
     /// A reload was refused before it came here.
     ReloadRefused,
     ListenersClosed,
+    /// Report at this interval that all threads serve.
+    Report(Duration),
     /// Another server has taken over.
     Drain,
     /// The parent has ended.
@@ -64,7 +66,7 @@ pub(super) struct Swap {
 impl ParentLink {
     pub(super) fn new(parent: Parent, commands: mpsc::Receiver<Command>) -> io::Result<Self> {
         Ok(Self {
-            channel: Channel::new(parent.control)?,
+            channel: Arc::new(Channel::new(parent.control)?),
             files: parent.files,
             path: parent.path,
             commands,
@@ -105,25 +107,30 @@ impl ParentLink {
     }
 
     /// Has the parent close the listening sockets, and waits until it has, at most a second.
-    pub(super) async fn close_listeners(&mut self, access_log: &AccessLog) {
+    pub(super) async fn close_listeners(&mut self, shared: &Shared) {
         self.send(&ToParent::CloseListeners).await;
         // A parent that has ended holds no sockets.
-        let _ = timeout(CLOSING, self.tend(access_log)).await;
+        let _ = timeout(CLOSING, self.tend(shared)).await;
     }
 
     /// Reopens the logs when the parent says so, until it has closed the listening sockets or ended. For the drain.
-    pub(super) async fn tend(&mut self, access_log: &AccessLog) {
+    pub(super) async fn tend(&mut self, shared: &Shared) {
         loop {
             match self.next().await {
-                Event::ReopenLogs => access_log.reopen(),
+                Event::ReopenLogs => shared.live.load().logs.all.reopen(),
                 Event::Swap(_) => {
                     let stopping = Err("the server is stopping".to_owned());
                     self.report_swapped(stopping).await;
                 }
-                Event::Drain | Event::ReloadRefused => {}
+                Event::Drain | Event::ReloadRefused | Event::Report(_) => {}
                 Event::ListenersClosed | Event::Ended => return,
             }
         }
+    }
+
+    /// Returns the channel, for reports.
+    pub(super) fn channel(&self) -> Arc<Channel> {
+        Arc::clone(&self.channel)
     }
 
     /// Tells the parent that connections are accepted.
@@ -172,6 +179,7 @@ impl ParentLink {
             ToServer::ReopenLogs => return Some(Event::ReopenLogs),
             ToServer::ReloadRefused => return Some(Event::ReloadRefused),
             ToServer::ListenersClosed => return Some(Event::ListenersClosed),
+            ToServer::Report(interval) => return Some(Event::Report(interval)),
             ToServer::Drain => return Some(Event::Drain),
             // Messages to a server that starts.
             ToServer::Begin { .. } | ToServer::Admin | ToServer::Serve | ToServer::Leave => {}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::grant::names;
 use super::listener::Listeners;
 use super::parent::{ParentLink, Swap};
 use super::shared::Shared;
@@ -9,6 +10,7 @@ use super::{descriptors, memory};
 use crate::config;
 use crate::config::difference::difference;
 use crate::control::Outcome;
+use crate::files::{Files, Opener};
 use crate::site::Snapshot;
 
 /// Reason of a refused reload.
@@ -67,17 +69,34 @@ async fn try_swap(
     if swap.is_preview {
         return Ok(changes);
     }
+    let snapshot = open_logs(snapshot, swap.grant, link).await?;
     let change = listeners
         .prepare(&snapshot.listeners, swap.listeners)
         .map_err(|error| Refused::without_values(error.to_string()))?;
     // The numbers of changed upstreams end here.
     shared.live.load().log_numbers();
     shared.disk.resize(snapshot.server.file_cache);
+    snapshot.logs.apply(&shared.error_log);
     let before = shared.live.replace(snapshot);
     change.apply(listeners);
     // Freeing a thousand sites takes long, and this thread serves requests.
     tokio::task::spawn_blocking(move || drop(before));
     Ok(changes)
+}
+
+/// Opens the logs that are new, before the configuration is in force; the parent permits those of `grant`.
+async fn open_logs(snapshot: Snapshot, grant: u32, link: &ParentLink) -> Result<Snapshot, Refused> {
+    let files = Arc::clone(&link.files);
+    let open = move || {
+        files.set_names(names(&snapshot, grant));
+        let opener: Arc<dyn Opener> = files;
+        let opened = snapshot.logs.open(&Files::through(opener));
+        opened.map(|()| snapshot)
+    };
+    let refused = |error: String| Refused::without_values(error);
+    let opened = tokio::task::spawn_blocking(open).await;
+    let opened = opened.map_err(|error| refused(format!("opening the logs failed: {error}")))?;
+    opened.map_err(|error| refused(error.to_string()))
 }
 
 /// Loads the configuration; returns it, and its changes line by line.

@@ -8,16 +8,15 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Level;
-use tracing::field::display;
 
-use super::logged::{Entry, Logged, LoggedTarget};
+use super::failure_log::{FailureLog, log_refused_head};
+use super::logged::{Entry, Logged};
 use super::request_memory::{self, head_bounds};
 use super::shared::Shared;
 use super::subrequest;
 use super::watch::{InFlight, Watch};
+use crate::access_log::AccessLogs;
 use crate::admin::State;
 use crate::disk::OneRelease;
 use crate::failure::Failure;
@@ -28,9 +27,10 @@ use crate::handler::piece::FileQueue;
 use crate::journey::{Arrived, Context, Event, Journey, Next, Trail};
 use crate::limits::eviction::Evictable;
 use crate::message::head_guard::judge_decoded;
-use crate::message::{Expectation, RequestId, Upload, Wire};
+use crate::message::{Expectation, Refusal, RequestId, Upload, Wire};
 use crate::modifier::fact::{Ask, Fact};
 use crate::site::Snapshot;
+use crate::site::listener::SharedListener;
 
 /// State shared by the requests of one connection.
 #[derive(Debug)]
@@ -38,13 +38,20 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     wire: Arc<Wire>,
     watch: Arc<Watch>,
+    listener: SharedListener,
     /// Parts of files to send.
     files: FileQueue,
 }
 
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>, evictable: Evictable) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        wire: Arc<Wire>,
+        evictable: Evictable,
+        listener: SharedListener,
+    ) -> Self {
         Self {
+            listener,
             shared,
             wire,
             watch: Arc::new(Watch::new(evictable)),
@@ -110,6 +117,15 @@ impl Connection {
         &self.shared.state
     }
 
+    /// Returns the access logs of the listener, for requests to sites without any.
+    fn logs_of_listener(&self, snapshot: &Snapshot) -> Option<Arc<AccessLogs>> {
+        if snapshot.logs.has_listener_logs {
+            self.listener.load().access_logs.clone()
+        } else {
+            None
+        }
+    }
+
     /// Returns the budget for the encoder of a response.
     fn encoder_memory(&self, context: &Context) -> Memory<'_> {
         Memory {
@@ -126,6 +142,11 @@ impl Connection {
         &self.wire
     }
 
+    /// Logs a head that is refused before hyper has it.
+    pub(super) fn log_refusal(&self, refusal: Refusal) {
+        log_refused_head(refusal, &self.wire.remote_addr, &self.shared);
+    }
+
     /// Counts a refusal before any rule.
     pub(super) fn count_refusal(&self) {
         self.shared.state.refused.add();
@@ -140,7 +161,10 @@ impl Connection {
     ) -> Box<Entry> {
         self.count_refusal();
         let id = self.shared.next_id();
-        let mut entry = Entry::of_head(&self.shared.access_log, head, &self.wire, id);
+        let snapshot = self.shared.live.load();
+        let of_listener = self.logs_of_listener(&snapshot);
+        let logs = of_listener.as_ref().unwrap_or(&snapshot.logs.server);
+        let mut entry = Entry::of_head(logs, head, &self.wire, id);
         entry.set_cause(cause);
         entry.set_status(status);
         entry
@@ -157,10 +181,10 @@ pub(super) async fn respond(
         .begin_request(request.version(), request.method());
     let disk = connection.shared.disk.one_release();
     let (mut entry, next, terms) = arrive(&connection, request, &mut in_flight, &disk);
-    let (journey, target) = entry.split();
+    let (journey, record) = entry.split();
     let mut log = FailureLog {
-        connection: &connection,
-        target,
+        shared: &connection.shared,
+        record,
     };
     let mut response = drive(journey, next, &connection, &disk, &mut log).await;
     let context = entry.context();
@@ -206,21 +230,23 @@ fn arrive(
     let mut id = shared.next_id();
     let received = connection.receive(&mut parts, in_flight, &snapshot, &mut id);
     let wire = received.as_ref().unwrap_or(&connection.wire);
-    let mut entry = Entry::new(&shared.access_log, &parts, wire, id);
+    let mut entry = Entry::new(&parts, wire, id);
     let upload = Upload::new(body, Expectation::of(&parts), limits.body_rate);
     let terms = Terms {
         send_pause: limits.send_pause,
         keep_alive_requests: limits.keep_alive_requests,
         expectation: upload.expectation(),
     };
-    let (journey, target) = entry.split();
+    let (journey, record) = entry.split();
+    let of_listener = connection.logs_of_listener(&snapshot);
     let arrived = Arrived {
         snapshot: &snapshot,
+        logs: of_listener.as_ref().unwrap_or(&snapshot.logs.server),
         parts,
         upload,
         received: received.map(drop),
     };
-    let next = journey.arrive(arrived, disk, &mut FailureLog { connection, target });
+    let next = journey.arrive(arrived, disk, &mut FailureLog { shared, record });
     (entry, next, terms)
 }
 
@@ -268,51 +294,6 @@ async fn find<T: Trail>(
             };
             let response = drive(&mut journey, next, connection, disk, log).await;
             subrequest::receive(response).await
-        }
-    }
-}
-
-/// Log of failures: client errors at DEBUG, faults of upstreams and of the gateway at ERROR.
-struct FailureLog<'a> {
-    connection: &'a Connection,
-    target: LoggedTarget<'a>,
-}
-
-impl Trail for FailureLog<'_> {
-    fn failed(&mut self, failure: &Failure, context: &Context) {
-        if context.site.is_none() {
-            self.connection.count_refusal();
-        }
-        let (id, cause, uri) = (&context.id, failure.code(), self.target.shown());
-        let trace_id = id.trace_id().map(display);
-        if failure.level() != Level::ERROR {
-            tracing::debug!(request_id = %id, trace_id, cause, %uri, "{failure}");
-        } else if !failure.is_throttled() {
-            tracing::error!(request_id = %id, trace_id, cause, %uri, "{failure}");
-        } else if let Some(left_out) = self.connection.shared.throttle.admit(Instant::now()) {
-            tracing::error!(request_id = %id, trace_id, cause, %uri, left_out, "{failure}");
-        }
-    }
-
-    fn page_failed(
-        &mut self,
-        path: &[u8],
-        answered: Result<StatusCode, &Failure>,
-        context: &Context,
-    ) {
-        let (id, path) = (&context.id, path.escape_ascii());
-        match answered {
-            Ok(status) => {
-                let status = status.as_u16();
-                tracing::warn!(request_id = %id, %path, status, "the error page failed");
-            }
-            // A page that asks for a password too: clients cause it at will.
-            Err(failure) if failure.level() != Level::ERROR => {
-                tracing::debug!(request_id = %id, %path, "the error page failed: {failure}");
-            }
-            Err(failure) => {
-                tracing::warn!(request_id = %id, %path, "the error page failed: {failure}");
-            }
         }
     }
 }

@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::log_throttle::LogThrottle;
-use crate::access_log::AccessLog;
 use crate::admin::State;
 use crate::disk::RealDisk;
 use crate::handler::coded::Encoders;
 use crate::limits::budget::Budgets;
 use crate::limits::connections::Connections;
+use crate::line_log::stderr::ErrorLog;
 use crate::message::{RequestId, RequestIds};
 use crate::site::{Live, Snapshot};
 use crate::threads::Threads;
@@ -22,7 +22,7 @@ use crate::threads::Threads;
 pub(crate) struct Shared {
     pub(super) live: Live,
     pub(super) disk: RealDisk,
-    pub(super) access_log: AccessLog,
+    pub(super) error_log: ErrorLog,
     pub(super) state: Arc<State>,
     pub(super) by_client: Arc<Connections>,
     pub(super) encoders: Encoders,
@@ -42,7 +42,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(super) fn new(
         snapshot: Snapshot,
-        access_log: AccessLog,
+        error_log: ErrorLog,
         state: Arc<State>,
         threads: Threads,
     ) -> Self {
@@ -52,7 +52,7 @@ impl Shared {
             encoders: Encoders::default(),
             budgets: snapshot.budgets.clone(),
             live: Live::new(snapshot),
-            access_log,
+            error_log,
             state,
             by_client: Arc::default(),
             throttle: LogThrottle::default(),

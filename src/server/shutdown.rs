@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::exit_watchdog::StopSignals;
 use super::parent::ParentLink;
 use super::shared::Shared;
-use crate::access_log::AccessLog;
+use crate::line_log::{LineLog, close};
 use crate::site::ServerSettings;
 
 /// Time limit for writing the last access log lines.
@@ -39,7 +39,7 @@ pub(super) async fn shut_down(
         && tokio::select! {
             () = leave_to_other(shared, stop) => false,
             () = stops.next() => true,
-            () = link.tend(&shared.access_log) => true,
+            () = link.tend(shared) => true,
         };
     if is_shortened || limit == Limit::Stop {
         tokio::select! {
@@ -87,10 +87,10 @@ async fn leave_to_other(shared: &Shared, stop: &CancellationToken) {
 async fn stop_in_order(shared: &Shared, stop: &CancellationToken, link: &mut ParentLink) {
     shared.state.drain();
     let delay = shared.live.load().server.drain_delay;
-    let _ = timeout(delay, link.tend(&shared.access_log)).await;
-    link.close_listeners(&shared.access_log).await;
+    let _ = timeout(delay, link.tend(shared)).await;
+    link.close_listeners(shared).await;
     let tended = async {
-        link.tend(&shared.access_log).await;
+        link.tend(shared).await;
         // The end of the parent changes nothing any more.
         std::future::pending().await
     };
@@ -128,14 +128,14 @@ async fn drain(shared: &Shared, stop: &CancellationToken, limit: Limit) {
     }
 }
 
-/// The unwritten access log, to be written when no task is left that could log.
+/// The unwritten logs, to be written when no task is left that could log.
 #[derive(Debug)]
-#[must_use = "the last lines of the access log are lost without it"]
-pub struct LastLines(pub(super) AccessLog);
+#[must_use = "the last lines of the logs are lost without it"]
+pub struct LastLines(pub(super) Vec<LineLog>);
 
 impl LastLines {
-    /// Waits until the log is written, two seconds at most. Blocks the thread.
+    /// Waits until the logs are written, two seconds at most. Blocks the thread.
     pub fn write(self) {
-        self.0.close(FLUSH);
+        close(&self.0, FLUSH);
     }
 }

@@ -89,6 +89,21 @@ impl Hosts {
         sites.named.get(name).or_else(|| sites.fallback())
     }
 
+    /// Returns the sites of a lower-case name on all listeners, without duplicates; if none has it, the sites without
+    /// hosts.
+    pub(crate) fn of_host(&self, name: &str) -> Vec<&Arc<Site>> {
+        let of_each = || self.of_listener.values().chain([&self.others]);
+        let mut sites: Vec<_> = of_each().filter_map(|it| it.named.get(name)).collect();
+        if sites.is_empty() {
+            sites = of_each()
+                .filter_map(|it| it.without_hosts.as_ref())
+                .collect();
+        }
+        sites.sort_by(|one, other| one.name.cmp(&other.name));
+        sites.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        sites
+    }
+
     /// Returns the sites of a listener; the name of an unnamed one is empty.
     fn of(&self, listener: &str) -> Option<&Sites> {
         let own = self.of_listener.get(listener);

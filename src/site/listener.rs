@@ -5,6 +5,9 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
+use crate::access_log::AccessLogs;
 use crate::auth::TrustedProxies;
 use crate::tls::Acceptor;
 
@@ -23,7 +26,12 @@ pub struct Listener {
     pub mode: Option<u32>,
     /// The peers that must send a PROXY header; `None` without the PROXY protocol.
     pub proxies: Option<TrustedProxies>,
+    /// Its own access logs, for sites without any.
+    pub access_logs: Option<Arc<AccessLogs>>,
 }
+
+/// Settings of a listener, which a reload replaces.
+pub type SharedListener = Arc<ArcSwap<Listener>>;
 
 impl Listener {
     /// Returns the listener of a configuration without one.
@@ -35,6 +43,7 @@ impl Listener {
             backlog: BACKLOG,
             mode: None,
             proxies: None,
+            access_logs: None,
         }
     }
 }

@@ -4,6 +4,8 @@
 pub mod hosts;
 pub mod listener;
 pub mod live;
+pub mod logs;
+pub mod needs;
 pub mod numbers;
 pub mod settings;
 pub mod sharing;
@@ -17,6 +19,7 @@ pub use live::Live;
 pub use settings::{AdminAddress, AdminSettings, ServerSettings};
 pub use snapshot::Snapshot;
 
+use crate::access_log::AccessLogs;
 use crate::auth::Access;
 use crate::filter::compress::Compress;
 use crate::filter::error_page::ErrorPages;
@@ -29,6 +32,7 @@ use crate::modifier::readings::Readings;
 use crate::modifier::{Inputs, Step};
 use crate::route::{Rules, Scope};
 use crate::section::At;
+use needs::Needs;
 use numbers::SiteNumbers;
 
 /// A site.
@@ -52,10 +56,14 @@ pub struct Site {
     pub reserve: Option<At<u8>>,
     /// Limit of its requests.
     pub limiter: Option<RateLimiter>,
+    /// Its own access logs, in place of those of the listener or the server.
+    pub access_logs: Option<Arc<AccessLogs>>,
     /// Counters of its requests.
     pub numbers: Arc<SiteNumbers>,
     /// Error pages by status.
     pub error_pages: ErrorPages,
+    /// The upstreams and files that its rules name.
+    pub needs: Needs,
     /// The rules in order; the first that matches and does not decline responds.
     pub rules: Rules<Step>,
     /// A rule guards paths, and is evaluated for all [`Readings`].

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::access_log::{Destination, Format};
 use crate::auth::Forwarding;
 use crate::auth::verifier::Hashing;
 use crate::limits::Limits;
@@ -21,12 +20,8 @@ pub struct ServerSettings {
     pub sandbox: Sandbox,
     /// Number of threads; 0 is one for each core.
     pub workers: usize,
-    /// Log level: `error`, `warn`, `info` or `debug`.
-    pub log: String,
-    /// Destination of the access log.
-    pub access_log: Destination,
-    /// Format of the access log.
-    pub access_format: Format,
+    /// Time after which a script is slow.
+    pub slow: Option<Duration>,
     /// Time limit of requests in flight after SIGTERM.
     pub drain: Duration,
     /// Time limit of requests in flight when another server has taken over.

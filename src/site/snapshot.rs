@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::hosts::Hosts;
+use super::logs::SnapshotLogs;
 use super::sharing::sharing;
 use super::watched::WatchedFiles;
 use super::{AdminSettings, Listener, ServerSettings, Site};
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub listeners: Vec<Listener>,
     /// The programs of `[process.NAME]`.
     pub processes: Vec<Program>,
+    /// The logs.
+    pub logs: SnapshotLogs,
     /// Warnings as text; empty without any.
     pub warnings: String,
     pub(crate) certificates: Option<Arc<Certificates>>,
@@ -114,6 +117,23 @@ impl Snapshot {
             .collect();
         upstreams.sort_by(|one, other| one.name.cmp(&other.name));
         upstreams
+    }
+
+    /// Returns the upstream of this name.
+    pub fn upstream(&self, name: &str) -> Option<Arc<Upstream>> {
+        let (_, upstream) = self.upstreams.get(name)?;
+        Some(Arc::clone(upstream))
+    }
+
+    /// Returns the site of this name, or else those that serve the host on any listener.
+    pub fn sites_named(&self, name: &str) -> Vec<&Arc<Site>> {
+        let site = self.sites().find(|site| *site.name == *name);
+        let host = Host::parse(name);
+        match (site, host) {
+            (Some(site), _) => vec![site],
+            (None, Ok(host)) => self.hosts.of_host(host.name()),
+            (None, Err(_)) => Vec::new(),
+        }
     }
 
     /// Returns all sites, without duplicates.

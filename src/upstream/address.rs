@@ -1,7 +1,7 @@
 //! Addresses of FastCGI servers: `unix:/path` or `host:port`.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// The address of a FastCGI server.
@@ -64,6 +64,20 @@ impl Address {
     }
 }
 
+impl Address {
+    /// Reports whether it is a unix socket, a loopback address or `localhost`.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp(host, _) => {
+                let address = host.parse::<IpAddr>();
+                host.eq_ignore_ascii_case("localhost")
+                    || address.is_ok_and(|address| address.to_canonical().is_loopback())
+            }
+        }
+    }
+}
+
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
         Self::Tcp(address.ip().to_string(), address.port())
@@ -112,6 +126,24 @@ mod tests {
             ":9000",
         ] {
             assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sockets_and_loopback_addresses_are_local() {
+        for (text, expected) in [
+            ("unix:/run/php.sock", true),
+            ("127.0.0.1:9000", true),
+            ("127.1.2.3:9000", true),
+            ("[::1]:9000", true),
+            ("[::ffff:127.0.0.1]:9000", true),
+            ("localhost:9000", true),
+            ("10.0.0.1:9000", false),
+            ("[::2]:9000", false),
+            ("php:9000", false),
+            ("localhost.example:9000", false),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().is_local(), expected, "{text}");
         }
     }
 }

@@ -31,6 +31,7 @@ pub static UPSTREAM: Section = Section {
         &TIMEOUTS_KEY,
         &RESPONSE_BUFFER,
         &BACKEND_ROOT,
+        &RESOLVE_ROOT,
     ]],
 };
 
@@ -75,6 +76,8 @@ pub(crate) static TIMEOUTS_KEY: Key<Table> = Key::table("timeouts", &TIMEOUTS, "
 static RESPONSE_BUFFER: Key<At<String>> = Key::text("response_buffer", "Maximum size of the part of an answer that is read from PHP ahead of a slower client, so that the worker is free again: 64 KiB of it in memory, the rest in an unlinked file in server.spool_directory. \"auto\": up to the client's shares of server.answer_memory and server.spool_quota; an answer beyond them waits with its worker, and is cut to free the worker when other requests have waited half a second for it. A size: the maximum of one answer; when it is reached, PHP waits for the client. \"0B\": nothing is read ahead. Never applies to text/event-stream, application/x-ndjson and answers with X-Accel-Buffering: no.").default("\"auto\"").example("\"16MiB\"");
 
 pub(crate) static BACKEND_ROOT: Key<Option<At<String>>> = Key::text("backend_root", "Document root as the servers see it, an absolute path, if it differs from the gateway's: it replaces the site's root in SCRIPT_FILENAME and DOCUMENT_ROOT.").example("\"/app/public\"");
+
+pub(crate) static RESOLVE_ROOT: Key<bool> = Key::flag("resolve_root", "Passes PHP the roots without symbolic links, so that a request sees one release of an application that is deployed by a link: with the root /srv/app/current/public, DOCUMENT_ROOT and SCRIPT_FILENAME lie below /srv/app/releases/42/public. Resolved once for each request, to what the link was less than a second before. Default: true if all servers are unix sockets or loopback addresses, without `backend_root`. Not for rules with `missing = \"pass\"`.").example("false");
 
 /// `upstream.NAME.timeouts`.
 static TIMEOUTS: Section = Section {
@@ -139,6 +142,13 @@ impl Upstream {
             .filter(|root| !root.value.is_empty())
         {
             Root::at(&root, problems);
+        }
+        if section.given(&RESOLVE_ROOT) == Some(true) && section.is_given(&BACKEND_ROOT) {
+            let problem = Problem::new(
+                section.place_of(&RESOLVE_ROOT),
+                "`resolve_root` has no effect with `backend_root`, which replaces the root",
+            );
+            problems.push(problem.help("remove one of the two: PHP sees the gateway's files at the same paths, or at others"));
         }
         warn_of_total(section, problems);
         let addresses: Vec<_> = servers

@@ -279,7 +279,7 @@ fn an_access_log_that_cannot_be_written_is_told_once() {
     let told = text.matches("cannot write").count();
     assert_eq!((told, text.contains("warning: ")), (1, false), "{text}");
     assert!(
-        text.contains("error   server.access_log: cannot write the access log /"),
+        text.contains("error   logs: cannot write the log /"),
         "{text}"
     );
     assert!(text.contains(": this rewrite loops"), "{text}");

@@ -295,7 +295,7 @@ fn why_it_does_not_start_is_one_line() {
         ),
         (
             &(log.to_owned() + "[[listen]]\naddress = \"127.0.0.1:0\"\n"),
-            "cannot open the access log /no/such/folder/log",
+            "cannot open the log /no/such/folder/log",
         ),
         (&admin, "(admin.address): Address already in use"),
     ] {

@@ -4,49 +4,49 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::harness::Gateway;
 use crate::harness::process::find_program;
+use crate::harness::{Gateway, PATIENCE, eventually};
 
-/// A gateway with a PHP-FPM of its own, whose script tells the process of the master.
+/// A gateway with a PHP-FPM of its own, whose script tells the process of the master. The pool's user is root if we are.
 async fn with_php() -> Gateway {
-    let directory = tempfile::tempdir().unwrap();
-    let public = directory.path().join("public");
-    std::fs::create_dir(&public).unwrap();
-    std::fs::write(public.join("index.php"), "<?php echo posix_getppid();").unwrap();
-    let fpm = format!(
-        "[global]\nerror_log = /proc/self/fd/2\n[www]\n{}listen = {}\npm = static\npm.max_children = 2\n",
-        if is_root() {
-            "user = root\ngroup = root\n"
-        } else {
-            ""
-        },
-        directory.path().join("php.sock").display()
-    );
-    std::fs::write(directory.path().join("fpm.conf"), fpm).unwrap();
-    let config = php_config(&directory, "10s");
-    Gateway::start_in(directory, &config).await
-}
-
-fn php_config(directory: &TempDir, stop: &str) -> String {
-    let path = directory.path().display();
-    let root = if is_root() {
+    let is_root = is_root();
+    let pool = if is_root {
+        "user = root\ngroup = root\n"
+    } else {
+        ""
+    };
+    let argument = if is_root {
         "\"--allow-to-run-as-root\", "
     } else {
         ""
     };
-    format!(
+    let folder = tempfile::tempdir().unwrap();
+    start_php(folder, (pool, argument), "").await
+}
+
+async fn start_php(folder: TempDir, (pool, argument): (&str, &str), lines: &str) -> Gateway {
+    let path = folder.path().display();
+    let public = folder.path().join("public");
+    std::fs::create_dir(&public).unwrap();
+    std::fs::write(public.join("index.php"), "<?php echo posix_getppid();").unwrap();
+    let fpm = format!(
+        "[global]\nerror_log = /proc/self/fd/2\n[www]\n{pool}listen = {path}/php.sock\npm = static\npm.max_children = 2\n"
+    );
+    std::fs::write(folder.path().join("fpm.conf"), fpm).unwrap();
+    let program = find_program(&[
+        "php-fpm8.2",
+        "php-fpm",
+        "php-fpm8.4",
+        "php-fpm8.3",
+        "php-fpm8.1",
+    ]);
+    let config = format!(
         "[[site]]\nroot = \"{path}/public\"\nphp = \"unix:{path}/php.sock\"\n\
-         [process.php]\ncommand = [\"{}\", \"--nodaemonize\", {root}\"--fpm-config\", \"{path}/fpm.conf\"]\n\
-         stop_signal = \"QUIT\"\nstop = \"{stop}\"\n",
-        find_program(&[
-            "php-fpm8.2",
-            "php-fpm",
-            "php-fpm8.4",
-            "php-fpm8.3",
-            "php-fpm8.1"
-        ])
-        .display()
-    )
+         [process.php]\ncommand = [\"{}\", \"--nodaemonize\", {argument}\"--fpm-config\", \"{path}/fpm.conf\"]\n\
+         stop_signal = \"QUIT\"\n{lines}",
+        program.display()
+    );
+    Gateway::start_in(folder, &config).await
 }
 
 fn is_root() -> bool {
@@ -89,6 +89,72 @@ async fn php_is_started_and_again_when_it_was_killed_and_stopped_at_the_end() {
         .await;
     assert!(gateway.terminate().await.success());
     assert!(!is_there(second));
+}
+
+#[tokio::test]
+async fn php_runs_as_its_user_and_logs_to_the_path_of_its_stream() {
+    let user = if is_root() {
+        "www-data".to_owned()
+    } else {
+        nix::unistd::geteuid().to_string()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    // Its socket is in it.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), mode).unwrap();
+    let gateway = start_php(folder, ("", ""), &format!("user = \"{user}\"\n")).await;
+    let master = master(&gateway).await;
+    gateway
+        .log
+        .wait_for(|line| line.contains("ready to handle connections"))
+        .await;
+    let status = std::fs::read_to_string(format!("/proc/{master}/status")).unwrap();
+    let expected = nix::unistd::User::from_name(&user).unwrap();
+    let uid = expected.map_or(user, |user| user.uid.to_string());
+    let line = format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n");
+    assert!(status.contains(&line), "{line} in {status}");
+    assert!(gateway.terminate().await.success());
+}
+
+#[tokio::test]
+async fn programs_end_with_a_gateway_that_is_killed() {
+    let gateway = with_php().await;
+    let master = master(&gateway).await;
+    let workers = children_of(master);
+    assert_eq!(workers.len(), 2);
+    let told = gateway.directory().join("told");
+    let script = format!(
+        "trap \"echo told > {}; exit\" INT; echo armed $$; while :; do sleep 0.01; done",
+        told.display()
+    );
+    let trapped = shell("trapped", &script) + "stop_signal = \"INT\"\n";
+    let config = std::fs::read_to_string(gateway.directory().join("fcgate.toml")).unwrap();
+    assert!(
+        gateway
+            .reload(&(config + &trapped))
+            .await
+            .contains("reloaded")
+    );
+    let armed = gateway.log.wait_for(|line| line.contains("armed ")).await;
+    let (_, rest) = armed.split_once("armed ").unwrap();
+    let pid = rest.split_whitespace().next().unwrap().parse().unwrap();
+    gateway.signal(Signal::SIGKILL);
+    for process in workers.into_iter().chain([master, Pid::from_raw(pid)]) {
+        eventually("the end of a program", PATIENCE, async || {
+            !is_there(process)
+        })
+        .await;
+    }
+    assert_eq!(std::fs::read_to_string(told).unwrap(), "told\n");
+}
+
+/// The children of a process that has one thread.
+fn children_of(process: Pid) -> Vec<Pid> {
+    let path = format!("/proc/{process}/task/{process}/children");
+    let children = std::fs::read_to_string(path).unwrap();
+    let pids = children.split_whitespace();
+    pids.map(|pid| Pid::from_raw(pid.parse().unwrap()))
+        .collect()
 }
 
 #[tokio::test]

@@ -370,7 +370,7 @@ async fn folders_that_cannot_be_written_are_told_of() {
     let output = run_under(bound_by_permissions(), &["check", &path]);
     let told = told(&output, 0);
     let spooled = format!("cannot write to the spool directory {shut}: Permission denied");
-    let logged = format!("cannot write the access log {log}: Permission denied");
+    let logged = format!("cannot write the log {log}: Permission denied");
     for part in [&spooled, "fcgate.toml:2:19", &logged, "fcgate.toml:3:21"] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -382,7 +382,7 @@ async fn folders_that_cannot_be_written_are_told_of() {
         found[0]["what"].as_str().unwrap().contains(&spooled),
         "{found:?}"
     );
-    let found = findings(&doctor, "server.access_log");
+    let found = findings(&doctor, "logs");
     assert_eq!(found[0]["severity"], "error", "{found:?}");
 
     let config = format!("[server]\n{spool}\n{site}");

@@ -10,18 +10,13 @@ const CIRCLES: &[&[&str]] = &[
     &["access_log/format.rs", "access_log/template.rs"],
     &["disk.rs", "disk/hot.rs"],
     &["journey/failed.rs", "journey/mod.rs"],
-    &[
-        "line_log/name.rs",
-        "line_log/stderr.rs",
-        "line_log/writer.rs",
-    ],
+    &["line_log/log.rs", "line_log/thread.rs"],
     &[
         "message/body.rs",
         "message/spool.rs",
         "message/upload_deadline.rs",
     ],
     &["message/head_guard.rs", "message/head_guard/chunked.rs"],
-    &["process/mod.rs", "process/supervisor.rs"],
     &[
         "route/condition/by_path.rs",
         "route/condition/criterion.rs",

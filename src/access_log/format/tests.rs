@@ -4,15 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method};
+use jiff::tz::TimeZone;
 
 use super::*;
 use crate::access_log::sample;
 use crate::message::Wire;
 use crate::message::wire::TlsFacts;
 
+/// A parsed format with its needs.
+struct Parsed {
+    format: Format,
+    needs: Needs,
+}
+
+fn parse(text: &str, secrets: bool) -> Result<Parsed, FormatError> {
+    let mut needs = Needs::default();
+    let format = Format::parse(text, secrets, &mut needs)?;
+    Ok(Parsed { format, needs })
+}
+
 /// Returns a record of a request and a response with these fields.
 fn record(
-    format: &Format,
+    format: &Parsed,
     uri: &'static str,
     request: &[(&'static str, &[u8])],
     response: &[(&'static str, &[u8])],
@@ -41,17 +54,17 @@ const USUAL: [(&str, &[u8]); 2] = [
     ("user-agent", b"curl/8"),
 ];
 
-fn line(format: &Format, record: &Record) -> String {
-    let formatter = Formatter::new(format.clone(), TimeZone::UTC);
+fn line(format: &Parsed, record: &Record) -> String {
+    let clock = Clock::new(format.needs.times.clone(), TimeZone::UTC);
     let mut line = Vec::new();
-    formatter.line(record, &mut line);
+    format.format.line(record, &clock, &mut line);
     let line = String::from_utf8(line).unwrap();
     line.strip_suffix('\n').unwrap().to_owned()
 }
 
 /// Checks the line of the sample, changed by `change`.
 fn check(format: &str, change: impl Fn(&mut Record), expected: &str) {
-    let format = Format::parse(format, false).unwrap();
+    let format = parse(format, false).unwrap();
     let mut record = record(&format, "/a?b=c", &USUAL, &[]);
     change(&mut record);
     assert_eq!(line(&format, &record), expected);
@@ -68,7 +81,7 @@ fn combined_and_common_are_apaches() {
     let debian = r#"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\""#;
     check(debian, same, &combined);
 
-    let format = Format::parse("combined", false).unwrap();
+    let format = parse("combined", false).unwrap();
     let mut record = record(&format, "/a?b=c", &[("user-agent", b"")], &[]);
     record.bytes = 0;
     record.protocol = "HTTP/2.0";
@@ -80,7 +93,7 @@ fn combined_and_common_are_apaches() {
 
 #[test]
 fn what_would_deceive_is_escaped() {
-    let format = Format::parse("\"%{User-Agent}i\"", false).unwrap();
+    let format = parse("\"%{User-Agent}i\"", false).unwrap();
     let agent = ("user-agent", b"a\"b\\c\td\xe4\xff ~".as_slice());
     let record = record(&format, "/", &[agent], &[]);
     assert_eq!(line(&format, &record), r#""a\"b\\c\td\xe4\xff ~""#);
@@ -186,7 +199,7 @@ fn secrets_are_redacted_unless_asked_for() {
             "Basic x sid=1; lang=de 1 - https://a/?token=x sid=1 /#access_token=x ?pwd=x GET /?pwd=x HTTP/1.1 /?pwd=x",
         ),
     ] {
-        let format = Format::parse(text, secrets).unwrap();
+        let format = parse(text, secrets).unwrap();
         let record = record(&format, "/?pwd=x", &request, &response);
         assert_eq!(line(&format, &record), expected);
     }
@@ -246,7 +259,7 @@ fn json_tells_all() {
 
 #[test]
 fn json_is_valid_whatever_clients_send() {
-    let format = Format::parse("json", false).unwrap();
+    let format = parse("json", false).unwrap();
     let agent = ("user-agent", b"\"\\\t\xff\xc3\xa4".as_slice());
     let record = record(&format, "/", &[agent], &[]);
     let line = line(&format, &record);
@@ -295,13 +308,13 @@ fn what_is_no_format_is_refused_at_its_place() {
         ("%m\\n", 2, "a format cannot have line breaks"),
         ("%m\\x", 2, "`\\` must precede `\"`, `\\` or `t`"),
     ] {
-        let error = Format::parse(text, false).unwrap_err();
+        let error = parse(text, false).map(|_| ()).unwrap_err();
         assert_eq!(
             (error.message.as_str(), error.offset),
             (message, offset),
             "{text}"
         );
     }
-    let error = Format::parse("%{queue}x", false).unwrap_err();
+    let error = parse("%{queue}x", false).map(|_| ()).unwrap_err();
     assert!(error.message.contains("queue_ms"), "{error}");
 }

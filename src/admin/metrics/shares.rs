@@ -12,9 +12,10 @@ impl Scrape {
         let help = "Lines without room in the queue of their log, or that could not be written";
         let name = "log_lines_dropped";
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for log in &self.state.logs {
-            let labels = [("log", log.name().as_str())];
-            encode_counter(metric.encode_family(&labels)?, log.dropped())?;
+        let (stderr, logs) = (&self.state.stderr, &self.state.logs);
+        let events = stderr.dropped() + logs.dropped_events();
+        for (name, dropped) in [("stderr", events), ("access", logs.dropped())] {
+            encode_counter(metric.encode_family(&[("log", name)])?, dropped)?;
         }
         Ok(())
     }

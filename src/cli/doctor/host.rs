@@ -9,7 +9,6 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use super::super::htaccess::{ADVICE, HtaccessFiles};
 use super::access::{Right, denied};
 use super::finding::Finding;
-use crate::access_log::Destination;
 use crate::config;
 use crate::disk::RealDisk;
 use crate::message::{Disk, Found, Root};
@@ -19,17 +18,21 @@ use crate::site::{ListenAddress, Listener, Snapshot};
 /// The bit of CAP_NET_BIND_SERVICE (capabilities(7)).
 const BIND_SERVICE: u64 = 1 << 10;
 
-/// Checks descriptors, listeners and the access log, with the rights of the parent.
+/// Checks descriptors, listeners and the logs, with the rights of the parent.
 pub(super) fn examine(snapshot: &Snapshot, findings: &mut Vec<Finding>) {
     findings.push(descriptors(snapshot.server.limits.connections));
     findings.extend(snapshot.listeners.iter().filter_map(listener));
-    findings.extend(access_log(&snapshot.server.access_log));
+    findings.extend(snapshot.logs.files().filter_map(log));
 }
 
-/// Returns the warnings of the configuration as findings, but for that of the access log: it is an error here.
+/// Returns the warnings of the configuration as findings, but for those of logs, which are errors here.
 pub(super) fn warnings(snapshot: &Snapshot, file: &Path) -> Vec<Finding> {
-    let log = unwritable_log(&snapshot.server.access_log);
-    let is_other = |text: &&str| log.as_ref().is_none_or(|log| !text.contains(log));
+    let logs: Vec<_> = snapshot
+        .logs
+        .files()
+        .filter_map(config::unwritable_log)
+        .collect();
+    let is_other = |text: &&str| !logs.iter().any(|log| text.contains(log));
     snapshot
         .warnings
         .trim_end()
@@ -41,18 +44,11 @@ pub(super) fn warnings(snapshot: &Snapshot, file: &Path) -> Vec<Finding> {
         .collect()
 }
 
-fn unwritable_log(destination: &Destination) -> Option<String> {
-    let Destination::File(path) = destination else {
-        return None;
-    };
-    config::unwritable_log(path)
-}
-
-/// Checks that the access log can be opened.
-fn access_log(destination: &Destination) -> Option<Finding> {
-    let what = unwritable_log(destination)?;
-    let finding = Finding::error("server.access_log", what).why("the gateway does not start");
-    Some(finding.fix("create its folder with write permission for the gateway's user (LogsDirectory= of systemd), or set server.access_log.to to another file"))
+/// Checks that a log can be opened.
+fn log(file: &Path) -> Option<Finding> {
+    let what = config::unwritable_log(file)?;
+    let finding = Finding::error("logs", what).why("the gateway does not start");
+    Some(finding.fix("create its folder with write permission for the gateway's user (LogsDirectory= of systemd), or set `to` of access_log or server.log to another file"))
 }
 
 /// Checks that the user can write the spool folder. A load warns of a folder that this process itself cannot write.

@@ -63,6 +63,7 @@ async fn run_journey(
     };
     let arrived = Arrived {
         snapshot,
+        logs: &snapshot.logs.server,
         parts,
         upload: Upload::Empty,
         received: applied.map(drop).map_err(Into::into),

@@ -1,6 +1,6 @@
 //! A disk that records all look-ups of another.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::message::disk::{FileVersion, OpenFolder, Symlinks};
@@ -104,7 +104,7 @@ impl Disk for RecordingDisk<'_> {
         self.disk.version(path)
     }
 
-    fn real_path(&self, root: &Root) -> Option<PathBuf> {
+    fn real_path(&self, root: &Root) -> Option<Arc<Path>> {
         self.disk.real_path(root)
     }
 }

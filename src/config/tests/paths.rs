@@ -10,7 +10,9 @@ use super::{ROOT, load, sample};
 use crate::section::{Descriptor, Kind, Section};
 
 /// Keys that name a path on disk, or a socket, in the sample.
-const ON_DISK: [&str; 21] = [
+const ON_DISK: [&str; 23] = [
+    "[server.log] to",
+    "access_log to",
     "[site.rule.auth.basic] users",
     "[site.rule.auth.basic] groups",
     "[server] spool_directory",
@@ -35,7 +37,8 @@ const ON_DISK: [&str; 21] = [
 ];
 
 /// Keys that name a path of a URL.
-const OF_URLS: [&str; 13] = [
+const OF_URLS: [&str; 14] = [
+    "when and unless path",
     "[[site.error_page]] path",
     "[[site.mount]] path",
     "[[site.rule]] path",

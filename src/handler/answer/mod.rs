@@ -15,6 +15,7 @@ mod validators;
 
 pub use content::UpstreamContent;
 pub use incoming::{Incoming, StartedAnswer};
+pub(crate) use orders::is_live_answer;
 pub use pieces::Pieces;
 pub use reply::{Reply, ReplyError};
 pub use send_file::SendFile;

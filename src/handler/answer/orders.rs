@@ -42,6 +42,13 @@ impl Orders {
     }
 }
 
+/// Reports whether the fields are those of a live answer: an event stream, or a long poll.
+pub(crate) fn is_live_answer(fields: &HeaderMap) -> bool {
+    let is_refused = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"no");
+    fields.get(header::CONTENT_TYPE).is_some_and(is_live)
+        || fields.get(&X_ACCEL_BUFFERING).is_some_and(is_refused)
+}
+
 /// Reports whether it is a stream of server-sent events or of JSON lines.
 fn is_live(media_type: &HeaderValue) -> bool {
     let bytes = media_type.as_bytes();

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use tokio::time::Instant;
 
 use super::Fastcgi;
 use super::call_times::CallTimes;
 use super::output::ScriptOutput;
+use super::slow::SlowAnswer;
 use super::stderr::{ErrorStream, Origin};
 use crate::cgi::Script;
 use crate::cgi::response::{HeadError, parse_from};
@@ -15,7 +17,7 @@ use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::record::{HEADER_LEN, ID_AT, Id, ProtocolStatus, stamp};
 use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Outbound, Progress};
-use crate::handler::answer::{Pieces, StartedAnswer};
+use crate::handler::answer::{Pieces, StartedAnswer, is_live_answer};
 use crate::handler::origin::Trace;
 use crate::message::{AnswerHead, Request, Upload, UploadError};
 use crate::moment;
@@ -30,6 +32,8 @@ const MOST_INTERIM: u32 = 8;
 pub(super) struct Attempt<'a> {
     pub(super) fastcgi: &'a Arc<Fastcgi>,
     pub(super) times: CallTimes<'a>,
+    /// The time at which the gateway had what it needs of the request.
+    pub(super) ready: Instant,
     pub(super) script: &'a Arc<Script>,
     pub(super) request: &'a Request,
 }
@@ -58,6 +62,7 @@ impl Attempt<'_> {
         upload: Upload,
     ) -> Result<Box<StartedAnswer<ScriptOutput>>, Box<FailedAttempt>> {
         let waits = lease.waits;
+        let is_whole = upload.is_whole();
         let member = Arc::clone(lease.member());
         let outbound = self.outbound(&mut lease, records, upload);
         let mut exchange =
@@ -66,17 +71,22 @@ impl Attempt<'_> {
             request_id: self.request.id.clone(),
             log: Arc::clone(&self.fastcgi.log),
             script: Arc::clone(self.script),
+            wire: Arc::clone(&self.request.wire),
         });
         match self.head(&mut exchange, &mut errors).await {
             Ok((head, rest)) => {
                 member.record_answer();
                 let trace = Trace {
                     upstream: Some(Arc::clone(&self.fastcgi.log.upstream)),
+                    script: None,
                     queue: Some(waits.queue),
                     connect: Some(waits.connect),
                     acknowledge: exchange.acknowledged_after(),
                     first_byte: Some(moment::now().duration_since(self.times.arrived)),
                 };
+                if is_whole {
+                    self.log_if_slow(&head, &trace, &member);
+                }
                 Ok(Box::new(StartedAnswer {
                     incoming: ScriptOutput {
                         exchange,
@@ -102,6 +112,26 @@ impl Attempt<'_> {
                 }))
             }
         }
+    }
+
+    /// Logs a script whose answer begins late; the time of a live answer is its own.
+    fn log_if_slow(&self, head: &AnswerHead, trace: &Trace, member: &Member) {
+        let log = &self.fastcgi.log;
+        let Some(slow) = &log.slow else { return };
+        let now = moment::now();
+        if !slow.is_slow(now.duration_since(self.ready)) || is_live_answer(&head.headers) {
+            return;
+        }
+        let answer = SlowAnswer {
+            site: &log.site,
+            upstream: &log.upstream,
+            request: self.request,
+            script: self.script,
+            member,
+            trace,
+            total: now.duration_since(self.times.received),
+        };
+        slow.log(&answer, now);
     }
 
     /// Returns the records to send and how to send them (docs/internals/admission.md, "The probe in front").

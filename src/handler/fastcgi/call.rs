@@ -25,6 +25,7 @@ use crate::handler::origin::Trace;
 use crate::limits::budget::Owner;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
+use crate::moment;
 use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, LeaseError, Member, Order};
 
 /// Longest run of a worker that a restart of PHP-FPM may have killed. One that worked longer died of the
@@ -63,11 +64,18 @@ impl Call {
         let attempt = Attempt {
             fastcgi: &self.fastcgi,
             times,
+            ready: moment::now(),
             script: &self.script,
             request: &request,
         };
-        let begun = self.begin_answer(&attempt, content, trace).await?;
-        self.reply(begun, &attempt, disk).await
+        let answered = match self.begin_answer(&attempt, content, trace).await {
+            Ok(begun) => self.reply(begun, &attempt, disk).await,
+            Err(failure) => Err(failure),
+        };
+        if answered.is_err() {
+            trace.script = Some(String::from_utf8_lossy(&self.script.name).into());
+        }
+        answered
     }
 
     /// Makes attempts until an answer begins or no further attempt is allowed.
@@ -179,7 +187,7 @@ impl Call {
     ) -> Result<(), Failure> {
         let fastcgi = &self.fastcgi;
         let contract = &fastcgi.contract;
-        params.raw(fastcgi.constants.encoded());
+        fastcgi.constants.encode(params, &self.script);
         meta_variables::encode_script(params, request, &self.script, &fastcgi.mapping, contract);
         let mut dropped = |name: &_| fastcgi.ambiguous.record(name);
         meta_variables::encode_request(params, request, length, contract, &mut dropped);

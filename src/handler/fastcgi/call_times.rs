@@ -57,6 +57,8 @@ impl CallTimeouts {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CallTimes<'a> {
     pub(super) limits: &'a Arc<CallTimeouts>,
+    /// The time at which the gateway received the request.
+    pub(super) received: Instant,
     /// Start of `timeouts.queue`.
     pub(super) arrived: Instant,
     /// End of `timeouts.total`, which began when the gateway received the request.
@@ -69,6 +71,7 @@ impl<'a> CallTimes<'a> {
         let total = limits.total.duration;
         Self {
             limits,
+            received,
             arrived: moment::now(),
             deadline: (!total.is_zero()).then(|| received + total),
         }

@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::cgi::Mapping;
+use crate::cgi::{Mapping, Script};
 
 pub use repeats::Refusals;
 pub(super) use repeats::Suppressed;
@@ -61,6 +61,8 @@ pub(super) enum Seen {
 pub(super) enum Cause {
     /// The root does not exist on this host.
     NoRoot(PathBuf),
+    /// The folder that the link above the root led to when the request began does not exist any more.
+    ReleaseRemoved(PathBuf),
     /// The root exists and the script does not.
     NoScript,
     /// The name is that of a directory or of a special file.
@@ -97,14 +99,17 @@ impl Refusal {
 }
 
 impl Diagnosis {
-    /// Examines the path of `file`, which is below the roots of `mapping`. Blocks on the disk, once per script
-    /// and interval.
-    pub(super) fn look(mapping: &Mapping, file: &[u8], refusal: Refusal) -> Self {
-        let sent = below(OsStr::from_bytes(mapping.document_root()), file);
-        let here = below(mapping.root.0.as_os_str(), file);
+    /// Examines the path of a script below the roots of `mapping`. Blocks on the disk, once per script and interval.
+    pub(super) fn look(mapping: &Mapping, script: &Script, refusal: Refusal) -> Self {
+        let sent = below(OsStr::from_bytes(script.root(mapping)), &script.file);
+        let here = below(mapping.root.0.as_os_str(), &script.file);
+        let release = script.resolved.as_ref().map(|roots| &*roots.script);
         let facts = Facts {
             refusal,
             root: (mapping.root.0.clone(), Seen::at(&mapping.root.0)),
+            removed: release
+                .filter(|release| Seen::at(release) == Seen::Nothing)
+                .map(Path::to_path_buf),
             here: Seen::at(&here),
             sent: Seen::at(&sent),
             closed: first_above(&sent, is_closed),
@@ -122,7 +127,7 @@ impl Diagnosis {
 /// Returns the most likely cause why PHP-FPM does not find the script `file` below the roots of `mapping`, and
 /// the remedy, in the words of the log. Blocks on the disk.
 pub fn explain_unknown_script(mapping: &Mapping, file: &[u8]) -> String {
-    Diagnosis::look(mapping, file, Refusal::Unknown)
+    Diagnosis::look(mapping, &Script::at(file, file.len()), Refusal::Unknown)
         .cause
         .to_string()
 }
@@ -132,6 +137,7 @@ pub fn explain_unknown_script(mapping: &Mapping, file: &[u8]) -> String {
 struct Facts {
     refusal: Refusal,
     root: (PathBuf, Seen),
+    removed: Option<PathBuf>,
     here: Seen,
     sent: Seen,
     closed: Option<PathBuf>,
@@ -143,6 +149,7 @@ impl Facts {
             _ if self.refusal == Refusal::NotPermitted => {
                 self.closed.map_or(Cause::NotPermitted, Cause::Closed)
             }
+            _ if let Some(release) = self.removed => Cause::ReleaseRemoved(release),
             (Seen::Hidden, _) => Cause::Hidden,
             (Seen::Other, _) => Cause::NoFile,
             (Seen::Nothing, _) if self.root.1 == Seen::Nothing => Cause::NoRoot(self.root.0),
@@ -169,6 +176,12 @@ impl fmt::Display for Cause {
                 return write!(
                     f,
                     "the root {root:?} does not exist on this host: it is wrong, or only PHP sees it and has no such script there"
+                );
+            }
+            Self::ReleaseRemoved(release) => {
+                return write!(
+                    f,
+                    "{release:?}, to which the root's link led when the request began, has been removed: a deployment must keep a release until its requests have ended"
                 );
             }
             Self::NoScript => {

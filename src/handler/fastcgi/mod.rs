@@ -9,6 +9,7 @@ mod call_times;
 mod diagnosis;
 mod file_name;
 mod output;
+mod slow;
 mod stderr;
 pub mod target;
 mod times;
@@ -24,6 +25,7 @@ pub use call_times::CallTimeouts;
 pub use diagnosis::{Refusals, explain_unknown_script};
 pub use file_name::FileName;
 pub use output::ScriptOutput;
+pub use slow::SlowLog;
 pub use stderr::{ErrorLog, ScriptLog};
 pub use times::{RULE_TIMEOUTS, RULE_TIMES, warn_of_total};
 
@@ -33,7 +35,7 @@ use super::static_files::SCRIPT_SYMLINKS;
 use super::{Decision, Plan};
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
-use crate::cgi::{Contract, Mapping, Script, script};
+use crate::cgi::{Contract, Mapping, ResolvedRoots, Script, script};
 use crate::failure::Failure;
 use crate::limits::HANDLER_LIMITS;
 use crate::message::spool::SpoolSettings;
@@ -201,14 +203,42 @@ impl Fastcgi {
             Ok(Some(script)) if self.contract.uses_apache_paths() && script.has(b'?') => {
                 Decision::Fail(Failure::Forbidden("a `?` in the path, for an apache-fpm"))
             }
-            Ok(Some(script)) => Decision::Perform(Plan::Call(Call {
-                fastcgi: Arc::clone(self),
-                script: Arc::new(script),
-            })),
+            Ok(Some(mut script)) => {
+                script.resolved = self.resolve_roots(disk);
+                Decision::Perform(Plan::Call(Call {
+                    fastcgi: Arc::clone(self),
+                    script: Arc::new(script),
+                }))
+            }
             Ok(None) if self.missing == Missing::Decline => Decision::Decline,
             Ok(None) => Decision::Fail(Failure::NotFound),
             Err(failure) => Decision::Fail(failure),
         }
+    }
+
+    /// Returns the roots without symbolic links, if PHP gets them and they have any.
+    fn resolve_roots(&self, disk: &dyn Disk) -> Option<ResolvedRoots> {
+        // With `pass` the gateway does not see the files.
+        if !self.mapping.resolves_root || self.missing == Missing::Pass {
+            return None;
+        }
+        let root = &self.mapping.root;
+        let document_root = self.contract.document_root.as_ref();
+        let script = disk.real_path(root);
+        let document = document_root.and_then(|root| disk.real_path(root));
+        if script.is_none() && document.is_none() {
+            return None;
+        }
+        let script = script.unwrap_or_else(|| root.0.as_path().into());
+        let document = document.unwrap_or_else(|| match document_root {
+            Some(root) => root.0.as_path().into(),
+            None => Arc::clone(&script),
+        });
+        Some(ResolvedRoots {
+            script,
+            document,
+            accel_mapping: self.answers.send_file.accel_mapping(disk),
+        })
     }
 
     /// Returns the script along the path of a request.
@@ -267,6 +297,7 @@ impl Fastcgi {
             file,
             name,
             path_info,
+            resolved: None,
         }))
     }
 

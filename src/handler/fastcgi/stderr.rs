@@ -18,9 +18,10 @@ use tokio::time::Instant;
 
 use self::budget::Bucket;
 use self::messages::{Message, Severity, Splitter};
+use super::SlowLog;
 use super::diagnosis::{Diagnosis, Refusal, Refusals, Suppressed};
 use crate::cgi::{Mapping, Script};
-use crate::message::RequestId;
+use crate::message::{RequestId, Wire};
 use crate::threads::Turns;
 
 pub use self::log::ErrorLog;
@@ -51,6 +52,8 @@ pub(super) struct Origin {
     pub(super) log: Arc<ScriptLog>,
     /// The script.
     pub(super) script: Arc<Script>,
+    /// The connection of the client.
+    pub(super) wire: Arc<Wire>,
 }
 
 /// Fields common to all log lines about the scripts of one handler.
@@ -70,14 +73,16 @@ pub struct ScriptLog {
     pub refusals: Refusals,
     /// The bound on the error streams of all requests.
     pub error_log: Arc<ErrorLog>,
+    /// The log of slow scripts, where the site has one.
+    pub slow: Option<Arc<SlowLog>>,
 }
 
 /// Logs a record with the fields of its origin.
 macro_rules! record {
     ($level:ident, $origin:expr, $($rest:tt)+) => {{
-        let Origin { request_id, log, script } = $origin;
+        let Origin { request_id, log, script, wire } = $origin;
         let script = String::from_utf8_lossy(&script.name);
-        tracing::$level!(%request_id, trace_id = request_id.trace_id().map(display), site = %log.site, upstream = %log.upstream, script = &*script, $($rest)+)
+        tracing::$level!(%request_id, trace_id = request_id.trace_id().map(display), site = %log.site, upstream = %log.upstream, script = &*script, client = %wire.remote_addr, $($rest)+)
     }};
 }
 
@@ -219,10 +224,7 @@ impl Origin {
             return;
         };
         if error_log.admits(site, message) {
-            self.log_refusal(
-                &Diagnosis::look(mapping, &self.script.file, refusal),
-                suppressed,
-            );
+            self.log_refusal(&Diagnosis::look(mapping, &self.script, refusal), suppressed);
         } else {
             refusals.forget(&self.script.file);
         }

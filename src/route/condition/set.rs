@@ -114,6 +114,11 @@ impl Set {
         Ok(all)
     }
 
+    /// Reports whether there is no condition and no exception, so that it always holds.
+    pub fn is_empty(&self) -> bool {
+        self.conditions.is_empty() && self.exceptions.is_empty()
+    }
+
     /// Reports whether there is no condition, here or in a nested set.
     pub fn has_empty_set(&self) -> bool {
         let mut all = self.conditions.iter().chain(&self.exceptions).peekable();

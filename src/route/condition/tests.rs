@@ -1,7 +1,6 @@
 //! Matching and non-matching requests for each condition.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use toml::de::DeTable;
@@ -36,10 +35,6 @@ impl Disk for Files {
 
     fn is_directory(&self, root: &Root, path: &[u8]) -> bool {
         self.has(root, path, "/")
-    }
-
-    fn real_path(&self, root: &Root) -> Option<PathBuf> {
-        Some(root.0.clone())
     }
 }
 

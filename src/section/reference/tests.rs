@@ -26,7 +26,7 @@ fn the_reference_reads_back_and_means_the_defaults() {
     let all = lower(&switched_on(&text));
     assert_eq!(all.given_keys().len(), ROOT.keys().count());
     let site = &all.get(&SITE_KEY)[0];
-    assert_eq!(site.given_keys().len(), 8);
+    assert_eq!(site.given_keys().len(), 9);
     assert_eq!(
         site.given(&SEND_KEY)
             .unwrap()

@@ -224,16 +224,11 @@ impl Gateway {
     }
 }
 
-/// The address in a line of the log that says `listening`.
+/// The address in a line of the log that says `listening`, in any style.
 pub(crate) fn address_in(line: &str) -> Address {
-    let address = line
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix("address="));
-    Address::parse(
-        address
-            .unwrap_or_else(|| panic!("no address in {line:?}"))
-            .trim_matches('"'),
-    )
+    let (_, behind) = line.split_once("address").unwrap();
+    let address = behind.trim_start_matches(['"', '=', ':', ' ']);
+    Address::parse(address.split(['"', ',', ' ']).next().unwrap())
 }
 
 /// `fcgate check FILE`.

@@ -21,10 +21,6 @@ impl Disk for Sole {
     fn version(&self, _: &Path) -> Option<FileVersion> {
         self.0
     }
-
-    fn real_path(&self, _: &Root) -> Option<PathBuf> {
-        None
-    }
 }
 
 /// A version with an inode, a size, and the time of its change in milliseconds.

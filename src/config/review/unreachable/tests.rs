@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -127,10 +126,6 @@ impl Disk for SomeDisk {
 
     fn is_file(&self, _: &Root, path: &[u8]) -> bool {
         self.draw(path).is_multiple_of(2)
-    }
-
-    fn real_path(&self, root: &Root) -> Option<PathBuf> {
-        Some(root.0.clone())
     }
 }
 

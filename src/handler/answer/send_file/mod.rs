@@ -96,16 +96,24 @@ impl SendFile {
                 constants.with(KIND, b"X-Sendfile")
             };
         }
-        // The first match is taken there: of two nested folders the inner one has to come first.
-        let mut folders: Vec<_> = self.internal.iter().collect();
-        folders.sort_by_key(|(_, folder)| std::cmp::Reverse(folder.name().len()));
-        let pairs: Vec<_> = folders
-            .iter()
-            .map(|(uri, folder)| [folder.name(), b"/=", uri.as_bytes()].concat())
-            .collect();
+        let names = self.internal.iter();
+        let folders = names.map(|(uri, folder)| (folder.name().to_vec(), uri));
         constants
             .with(KIND, b"X-Accel-Redirect")
-            .with("HTTP_X_ACCEL_MAPPING", &pairs.join(b",".as_slice()))
+            .with_accel_mapping(&accel_mapping(folders.collect()))
+    }
+
+    /// Returns HTTP_X_ACCEL_MAPPING with folders without symbolic links in their names; empty without any folder.
+    pub fn accel_mapping(&self, disk: &dyn Disk) -> Vec<u8> {
+        let folders = self.internal.iter().map(|(uri, folder)| {
+            let real = match &folder.seen {
+                Some(_) => None,
+                None => disk.real_path(&folder.root),
+            };
+            let name = real.as_deref().map_or_else(|| folder.name(), trimmed);
+            (name.to_vec(), uri)
+        });
+        accel_mapping(folders.collect())
     }
 
     /// Returns the file that the script named in a configured field, if any.
@@ -200,6 +208,17 @@ impl Folder {
     fn name(&self) -> &[u8] {
         trimmed(self.seen.as_ref().unwrap_or(&self.root.0))
     }
+}
+
+/// Returns the list of folders with their URIs. The first match is taken there: of two nested folders the inner one has
+/// to come first.
+fn accel_mapping(mut folders: Vec<(Vec<u8>, &String)>) -> Vec<u8> {
+    folders.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    let pairs: Vec<_> = folders
+        .iter()
+        .map(|(name, uri)| [name.as_slice(), b"/=", uri.as_bytes()].concat())
+        .collect();
+    pairs.join(b",".as_slice())
 }
 
 fn trimmed(path: &Path) -> &[u8] {

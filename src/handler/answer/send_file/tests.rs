@@ -165,6 +165,7 @@ fn scripts_are_told_which_field_works() {
         root: Root("/srv/public".into()),
         backend_root: backend_root.map(PathBuf::from),
         symlinks: crate::message::Symlinks::default(),
+        resolves_root: false,
     };
     let told = |text: &str, backend_root| {
         let mapping = mapping(backend_root);

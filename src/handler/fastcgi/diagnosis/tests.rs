@@ -3,6 +3,7 @@
 use std::fs::Permissions;
 
 use super::*;
+use crate::cgi::ResolvedRoots;
 use crate::message::{Root, Symlinks};
 
 fn mapping(root: &Path, backend_root: Option<&Path>) -> Mapping {
@@ -10,6 +11,7 @@ fn mapping(root: &Path, backend_root: Option<&Path>) -> Mapping {
         root: Root(root.to_owned()),
         backend_root: backend_root.map(Path::to_owned),
         symlinks: Symlinks::default(),
+        resolves_root: false,
     }
 }
 
@@ -47,7 +49,8 @@ fn each_broken_set_up_has_its_cause() {
     let look = |root: &str, backend_root: Option<&str>, file: &str| {
         let backend_root = backend_root.map(at);
         let mapping = mapping(&at(root), backend_root.as_deref());
-        let found = Diagnosis::look(&mapping, file.as_bytes(), Refusal::Unknown);
+        let script = Script::at(file.as_bytes(), file.len());
+        let found = Diagnosis::look(&mapping, &script, Refusal::Unknown);
         (found.at_here, found.first_missing, found.cause)
     };
     assert_eq!(
@@ -86,10 +89,29 @@ fn each_broken_set_up_has_its_cause() {
 }
 
 #[test]
+fn a_release_that_was_removed_is_named() {
+    let host = host();
+    let mut script = Script::at(b"/index.php", "/index.php".len());
+    let gone = host.path().join("releases/1/public");
+    script.resolved = Some(ResolvedRoots {
+        script: gone.as_path().into(),
+        document: gone.as_path().into(),
+        accel_mapping: Vec::new(),
+    });
+    let mapping = mapping(&host.path().join("app/public"), None);
+    let found = Diagnosis::look(&mapping, &script, Refusal::Unknown);
+    assert_eq!(found.sent, gone.join("index.php"));
+    assert_eq!(found.cause, Cause::ReleaseRemoved(gone.clone()));
+    assert!(found.cause.to_string().contains("releases/1"));
+    assert!(!found.cause.is_ordinary());
+}
+
+#[test]
 fn a_missing_permission_is_believed() {
     let facts = Facts {
         refusal: Refusal::NotPermitted,
         root: (PathBuf::from("/srv"), Seen::Other),
+        removed: None,
         here: Seen::File,
         sent: Seen::File,
         closed: None,
