@@ -45,7 +45,7 @@ impl Gateway {
         config: &str,
         admin: Option<Address>,
     ) -> Self {
-        let config = with_listener(config);
+        let config = completed(config);
         let file = directory.path().join(CONFIG);
         std::fs::write(&file, &config).unwrap();
         let mut command = command_under(launcher);
@@ -158,7 +158,7 @@ impl Gateway {
     /// Writes the configuration anew, with the same admin socket, and any port where it names no listener.
     pub(crate) fn write(&self, config: &str) {
         let admin = self.admin.as_ref().map(admin_at);
-        let config = with_listener(&format!("{config}\n{}", admin.unwrap_or_default()));
+        let config = completed(&format!("{config}\n{}", admin.unwrap_or_default()));
         std::fs::write(self.directory().join(CONFIG), config).unwrap();
     }
 
@@ -292,11 +292,24 @@ pub(super) fn admin_at(address: &Address) -> String {
     format!("[admin]\naddress = \"{address}\"\n")
 }
 
-fn with_listener(config: &str) -> String {
+/// Completes a configuration: with a listener, and in the sandbox, as root where the tests are root, since their folders
+/// are. A test of users or of the sandbox writes its own keys.
+fn completed(config: &str) -> String {
     let listener = if config.contains("[[listen]]") {
         ""
     } else {
         ONE_LISTENER
     };
-    format!("{config}{listener}")
+    let has = |key: &str| config.lines().any(|line| line.starts_with(key));
+    let mut keys = String::new();
+    if !has("sandbox = ") {
+        keys += "sandbox = \"require\"\n";
+    }
+    if !has("user = ") && nix::unistd::geteuid().is_root() {
+        keys += "user = \"root\"\n";
+    }
+    match config.split_once("[server]\n") {
+        Some((before, server)) => format!("{before}[server]\n{keys}{server}{listener}"),
+        None => format!("{config}{listener}\n[server]\n{keys}"),
+    }
 }
