@@ -13,7 +13,6 @@ use crate::config;
 use crate::disk::RealDisk;
 use crate::message::{Disk, Found, Root};
 use crate::privilege::User;
-use crate::privilege::User;
 use crate::site::{ListenAddress, Listener, Snapshot};
 
 /// The bit of CAP_NET_BIND_SERVICE (capabilities(7)).
