@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 
-use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::harness::php_fpm::free_port;
