@@ -168,11 +168,10 @@ impl Bundle {
         });
         let patterns = self.patterns.iter().flat_map(|(text, matches)| {
             let matched = matches.as_ref().map(|_| ()).map_err(Clone::clone);
-            let files = matches.iter().flatten();
-            let files = files.map(|path| Some(Fact::Match(OsStr::to_owned(path))));
+            let matches = matches.iter().flatten();
             [Some(Fact::Pattern(text.clone(), matched))]
                 .into_iter()
-                .chain(files)
+                .chain(matches.map(|path| Some(Fact::Match(OsStr::to_owned(path)))))
         });
         files.chain(patterns).flatten()
     }
@@ -184,11 +183,9 @@ impl Bundle {
 
     /// Returns the size of the encoding, in bytes.
     pub(super) fn size(&self) -> usize {
-        let sizes = self
-            .facts()
-            .map(|fact| postcard::experimental::serialized_size(&fact));
         // Only a type that postcard cannot encode has no size.
-        let sizes = sizes.map(|size| size.unwrap_or(usize::MAX));
+        let size = |fact| postcard::experimental::serialized_size(&fact).unwrap_or(usize::MAX);
+        let sizes = self.facts().map(size);
         sizes.fold(FORMAT.len(), usize::saturating_add)
     }
 }

@@ -58,8 +58,8 @@ impl Bundled {
         path: &Path,
         fact: impl Fn(&Facts) -> Option<Result<T, i32>>,
     ) -> io::Result<T> {
-        let fact = self.bundle.known(path).and_then(fact);
-        let fact = fact.ok_or_else(|| self.lacks(path))?;
+        let known = self.bundle.known(path).and_then(fact);
+        let fact = known.ok_or_else(|| self.lacks(path))?;
         fact.map_err(io::Error::from_raw_os_error)
     }
 

@@ -45,8 +45,8 @@ fn a_bundle_has_what_was_read_when_the_files_are_gone() {
     let names: [&[u8]; 8] = [
         b"a", b"\xff", b"large", b"folder", b"link", b"loop", b"missing", b"a/b",
     ];
-    let patterns = ["*", "l*", "nothing*", "[", "folder/**a", ".h*"];
-    let patterns = patterns.map(|pattern| format!("{}/{pattern}", root.display()));
+    let patterns = ["*", "l*", "nothing*", "[", "folder/**a", ".h*"]
+        .map(|pattern| format!("{}/{pattern}", root.display()));
 
     let recording = Files::recording();
     let recorded = names.map(|name| facts(&recording, &path(name)));

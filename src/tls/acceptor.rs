@@ -120,8 +120,8 @@ impl Acceptor {
     /// Reads the authorities again if their file has changed; `None` if it has not. Blocks.
     pub fn refresh(&self) -> Option<Result<PathBuf, PemError>> {
         let files = self.certificates.files();
-        let clients = self.clients.as_ref();
-        let clients = clients.filter(|clients| clients.has_changed(files))?;
+        let verified = self.clients.as_ref();
+        let clients = verified.filter(|clients| clients.has_changed(files))?;
         let built = server_config(self.versions, Some(clients), &self.certificates, files);
         Some(built.map(|config| {
             self.config.store(Arc::new(config));

@@ -43,8 +43,9 @@ fn lines(snapshot: &Snapshot) -> Vec<String> {
             (snapshot.upstreams(), &snapshot.authentication),
         )
     );
-    let lines = shown.lines().map(str::trim);
-    let mut lines: Vec<_> = lines
+    let mut lines: Vec<_> = shown
+        .lines()
+        .map(str::trim)
         .filter(|line| !line.starts_with("tv_"))
         .map(str::to_owned)
         .collect();
@@ -87,10 +88,10 @@ fn every_sample_is_the_same_from_a_bundle() {
     assert!(samples.len() >= 8, "{samples:?}");
     for (name, text) in samples {
         let (folder, _) = sample();
-        let shown = folder.path().display();
-        let tls = |text: String, from: &str, to: &str| text.replace(from, &format!("{shown}/{to}"));
-        let text = tls(text, "/etc/tls/tls.crt", "a.pem");
-        let text = tls(text, "/etc/tls/tls.key", "a.key");
+        let in_folder = |name: &str| folder.path().join(name).display().to_string();
+        let text = text
+            .replace("/etc/tls/tls.crt", &in_folder("a.pem"))
+            .replace("/etc/tls/tls.key", &in_folder("a.key"));
         fs::write(folder.path().join("fcgate.toml"), text).unwrap();
         check(&name, folder);
     }
