@@ -1,19 +1,16 @@
 //! Checks of folders and logs. While the configuration is loaded they are what this process can see: the user that runs
-//! the gateway where it serves by itself, else the parent, which opens the logs. [`denied_folders`] checks the rights
+//! the gateway where it serves by itself, else the parent, which opens the logs. `denied_folders.rs` checks the rights
 //! of the process that serves, after it has given up others.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::unistd::{AccessFlags, User, faccessat, geteuid};
+use nix::unistd::{AccessFlags, faccessat};
 
-use super::server;
 use crate::files::Files;
 use crate::section::{At, Key, Lowered, Place, Problem, Problems};
-use crate::site::Snapshot;
 
 pub(super) static SPOOL_DIRECTORY: Key<Option<At<String>>> = Key::text("spool_directory", "Folder for request bodies and buffered answers that do not fit in memory, an absolute path: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\"");
 
@@ -47,9 +44,9 @@ pub(super) fn check_spool(
     }
 }
 
-const SPOOL_HELP: &str = "give the gateway's user write permission, or set server.spool_directory to another: request bodies that do not fit in memory get 507";
+pub(super) const SPOOL_HELP: &str = "give the gateway's user write permission, or set server.spool_directory to another: request bodies that do not fit in memory get 507";
 
-fn spool_key(section: &Lowered) -> &'static str {
+pub(super) fn spool_key(section: &Lowered) -> &'static str {
     if section.is_given(&SPOOL_DIRECTORY) {
         "server.spool_directory"
     } else {
@@ -57,7 +54,7 @@ fn spool_key(section: &Lowered) -> &'static str {
     }
 }
 
-fn unwritable_spool(directory: &Path, error: &io::Error, name: &str) -> String {
+pub(super) fn unwritable_spool(directory: &Path, error: &io::Error, name: &str) -> String {
     let directory = directory.display();
     format!("cannot write to the spool directory {directory}: {error} ({name})")
 }
@@ -95,63 +92,11 @@ fn unwritable_file(file: &Path) -> Option<io::Error> {
 }
 
 /// Returns the error of creating a file in a folder; `None` without one.
-fn unwritable_folder(folder: &Path) -> Option<io::Error> {
+pub(super) fn unwritable_folder(folder: &Path) -> Option<io::Error> {
     denied(folder, AccessFlags::W_OK | AccessFlags::X_OK).map(io::Error::from)
 }
 
 /// Returns the error of an access by the effective user of this process; `None` without one.
-fn denied(path: &Path, access: AccessFlags) -> Option<Errno> {
+pub(super) fn denied(path: &Path, access: AccessFlags) -> Option<Errno> {
     faccessat(AT_FDCWD, path, access, AtFlags::AT_EACCESS).err()
-}
-
-/// Returns a message for each folder of `snapshot` that this process may not use: the spool directory, and the roots.
-/// For a process that has given up its rights: a folder may be open to the one that loaded the configuration. A
-/// missing root is no fault here, since scripts may be on another machine. Blocks.
-pub fn denied_folders(snapshot: &Snapshot) -> Vec<String> {
-    let sites = snapshot.sites();
-    let mut roots: Vec<_> = sites
-        .flat_map(|site| site.roots().map(|root| (root, &*site.name)))
-        .collect();
-    roots.sort_unstable();
-    roots.dedup_by_key(|(root, _)| *root);
-    let roots = roots.into_iter();
-    let denied = roots.filter_map(|(root, site)| denied_root(root, site));
-    denied_spool(snapshot).into_iter().chain(denied).collect()
-}
-
-fn denied_spool(snapshot: &Snapshot) -> Option<String> {
-    let directory = &snapshot.server.spool_directory;
-    let error = unwritable_folder(directory)?;
-    let server = snapshot.files.first()?.get(&server::KEY);
-    let message = unwritable_spool(directory, &error, spool_key(&server));
-    Some(format!(
-        "{message}: the gateway runs as {}; {SPOOL_HELP}",
-        own_user()
-    ))
-}
-
-fn denied_root(root: &Path, site: &str) -> Option<String> {
-    let is_denied = |folder: &&Path| denied(folder, AccessFlags::X_OK) == Some(Errno::EACCES);
-    is_denied(&root).then_some(())?;
-    let mut above: Vec<_> = root.ancestors().collect();
-    above.reverse();
-    // That of a link to a root lies elsewhere.
-    let folder = above.into_iter().find(is_denied).unwrap_or(root);
-    let shown = folder.display();
-    let mode = folder.metadata().map_or_else(
-        |_| String::new(),
-        |found| format!(" (mode {:04o})", found.mode() & 0o7777),
-    );
-    Some(format!(
-        "the root {} of the site {site} cannot be used (root): the gateway runs as {}, without permission to search the folder {shown}{mode}: its files get 403, its scripts 404; chmod o+x {shown}, or give the gateway the folder's group with server.group",
-        root.display(),
-        own_user(),
-    ))
-}
-
-/// Returns the user of this process as `www-data (33)`, or the number alone.
-fn own_user() -> String {
-    let uid = geteuid();
-    let known = User::from_uid(uid).ok().flatten();
-    known.map_or_else(|| uid.to_string(), |user| format!("{} ({uid})", user.name))
 }

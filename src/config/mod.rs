@@ -5,6 +5,7 @@ mod action;
 pub mod admin;
 mod build_context;
 mod certificates;
+mod denied_folders;
 pub mod diagnostic;
 pub mod difference;
 mod draft;
@@ -35,9 +36,10 @@ mod tests;
 
 use std::path::Path;
 
+pub use denied_folders::denied_folders;
 pub use expanded::expanded;
 pub use file::ROOT;
-pub use folders::{denied_folders, unwritable_log};
+pub use folders::unwritable_log;
 
 use crate::files::Files;
 use crate::section::{FileId, Place, Problem, Problems};
