@@ -33,7 +33,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGTERM.
-    Run(Configuration),
+    Run(RunArguments),
     /// Check a configuration and print all errors.
     Check(NamedConfiguration),
     /// Print the configuration with all implied rules: a file with the same effect.
@@ -76,6 +76,15 @@ struct Configuration {
     file: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+struct RunArguments {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// Take the place of the program that executes this one (an upgrade).
+    #[arg(long, hide = true)]
+    take_over: bool,
+}
+
 /// The configuration of a command that only reads it: the file may be an argument of its own.
 #[derive(Debug, clap::Args)]
 struct NamedConfiguration {
@@ -115,7 +124,10 @@ impl Cli {
     /// Runs the command. The exit code is 1 for an invalid configuration.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Run(configuration) => run::run(&configuration_file(configuration.file)),
+            Command::Run(arguments) => {
+                let file = configuration_file(arguments.configuration.file);
+                run::run(&file, arguments.take_over)
+            }
             Command::Server(configuration) => {
                 server::server(configuration_file(configuration.file))
             }

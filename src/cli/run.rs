@@ -12,7 +12,7 @@ use crate::process::{Attributes, Launcher};
 
 /// Runs the parent, which starts the server. All messages go through the queue of the log from the start: stderr may be a
 /// pipe without a reader.
-pub(super) fn run(file: &Path) -> anyhow::Result<ExitCode> {
+pub(super) fn run(file: &Path, takes_over: bool) -> anyhow::Result<ExitCode> {
     // Before other threads start, as both change what all share: the umask and the environment.
     let launcher = Launcher::new(Attributes::capture());
     let inherited = Inherited::from_environment();
@@ -26,7 +26,7 @@ pub(super) fn run(file: &Path) -> anyhow::Result<ExitCode> {
                 launcher,
                 log: stderr.error_log(),
             };
-            parent::run(file, process)
+            parent::run(file, process, takes_over)
         });
     Ok(ended.unwrap_or_else(|error| {
         let text = format!("fcgate: {error:#}\n");

@@ -86,7 +86,7 @@ impl ServerSettings {
         let spool = section.get(&SPOOL_QUOTA).0;
         warn_of_bodies(&section.get(&LIMITS_KEY), spool, problems);
         Self {
-            user: Asked::build(section, problems),
+            user: asked(section, files, problems),
             sandbox: Sandbox::build(section),
             workers: section.get(&WORKERS),
             slow: section.get(&SLOW),
@@ -107,6 +107,17 @@ impl ServerSettings {
             limits,
         }
     }
+}
+
+/// Looks up the user and group. A bundle was checked when it was recorded; a confined process, which keeps its user, may
+/// not read the user database.
+fn asked(section: &Lowered, files: &Files, problems: &mut Problems) -> Asked {
+    let mut found = Problems::default();
+    let asked = Asked::build(section, &mut found);
+    if !files.is_bundle() {
+        problems.append(found);
+    }
+    asked
 }
 
 /// Warns of a body limit of a rule or site that exceeds one client's share of the spool.

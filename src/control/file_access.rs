@@ -54,7 +54,7 @@ pub struct ParentFiles {
 }
 
 /// Names of the files in a grant, by index.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Names {
     /// The number of the grant.
     pub grant: u32,

@@ -157,9 +157,9 @@ mod tests {
     fn what_is_no_message_is_an_error() {
         for bytes in [
             &b"\xff"[..],
-            b"\x02\x00",
-            b"\x02\x00\x00\x00",
-            b"\x01\x05ab",
+            b"\x00\x00",
+            b"\x02\x05ab",
+            b"",
         ] {
             let error = decode::<ToParent>(bytes).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{bytes:?}");

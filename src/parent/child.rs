@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::file_server::{self, Permitted};
@@ -43,13 +45,19 @@ pub(super) struct Child {
     pub(super) permitted: Permitted,
     channel: Arc<Channel>,
     files: Arc<Channel>,
+    receiving: JoinHandle<()>,
 }
 
 impl Program {
     /// Returns the program of this process, whatever its file is now.
     pub(super) fn own(configuration: &Path) -> Self {
+        Self::new(PathBuf::from("/proc/self/exe"), configuration)
+    }
+
+    /// Returns the program in a file.
+    pub(super) fn new(path: PathBuf, configuration: &Path) -> Self {
         Self {
-            path: PathBuf::from("/proc/self/exe"),
+            path,
             configuration: configuration.to_owned(),
         }
     }
@@ -98,13 +106,14 @@ impl Child {
         let permitted = Permitted::default();
         let files = Arc::new(Channel::new(files)?);
         tokio::spawn(file_server::serve(Arc::clone(&files), permitted.clone()));
-        tokio::spawn(receive(id, Arc::clone(&channel), ended, inbox.clone()));
+        let receiving = tokio::spawn(receive(id, Arc::clone(&channel), ended, inbox.clone()));
         Ok(Self {
             process,
             since: Instant::now(),
             permitted,
             channel,
             files,
+            receiving,
         })
     }
 
@@ -124,6 +133,41 @@ impl Child {
     /// Sends a signal, unless it has ended.
     pub(super) fn signal(&self, signal: Signal) {
         self.process.signal(signal);
+    }
+
+    /// Returns its process ID.
+    pub(super) fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// Leaves all messages that have not been received to another program.
+    pub(super) async fn stop_receiving(&mut self) {
+        self.receiving.abort();
+        // The panic hook has logged a task that panicked.
+        let _ = (&mut self.receiving).await;
+    }
+
+    /// Receives messages again, and its exit.
+    pub(super) fn receive_again(
+        &mut self,
+        id: Id,
+        children: &Children,
+        inbox: &mpsc::Sender<(Id, Received)>,
+    ) {
+        match children.adopt(self.pid(), Scope::Group) {
+            Some((process, ended)) => {
+                self.process = process;
+                let received = receive(id, Arc::clone(&self.channel), ended, inbox.clone());
+                self.receiving = tokio::spawn(received);
+            }
+            None => {
+                let inbox = inbox.clone();
+                self.receiving = tokio::spawn(async move {
+                    // It has been reaped meanwhile.
+                    let _ = inbox.send((id, Received::Exited(Exit::Code(1)))).await;
+                });
+            }
+        }
     }
 
     /// Returns our ends of its sockets: messages, and requests for files.

@@ -27,6 +27,12 @@ impl Permitted {
         }
     }
 
+    /// Returns the files, by grant.
+    pub(super) fn names(&self) -> Vec<Names> {
+        let grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        grants.iter().cloned().collect()
+    }
+
     /// Opens a permitted file.
     fn open(&self, request: &FileRequest) -> io::Result<File> {
         let path = {

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use super::state::{Id, Request};
+use super::state::{Id, Servers};
 use crate::control::file_access::Names;
 use crate::control::{Grant, PROTOCOL, blob, packet};
 use crate::process;
@@ -17,23 +17,19 @@ use crate::process;
 pub(super) struct Handover {
     /// [`PROTOCOL`] of the program that writes.
     pub(super) protocol: u16,
-    /// Number of the last server.
-    pub(super) last: u32,
-    /// The server that serves.
-    pub(super) current: Option<Server>,
-    /// Servers that drain. Each server has two descriptors.
-    pub(super) draining: Vec<Server>,
-    /// Requests that wait.
-    pub(super) waiting: Vec<Request>,
-    /// The grant in force, and the number of the server that loaded it. Its bundle is a descriptor.
+    /// The servers and the requests that wait.
+    pub(super) servers: Servers,
+    /// The processes of the servers, each with the sockets of its messages and of its requests for files.
+    pub(super) processes: Vec<Server>,
+    /// The grant in force. Its bundle is a descriptor.
     pub(super) grant: Grant,
     /// Each listener of the grant: its sockets were passed to the parent, and their number.
     pub(super) listeners: Vec<(bool, u16)>,
     /// The admin listener has a socket.
     pub(super) has_admin: bool,
-    /// Names of the sockets that systemd passed.
+    /// Names of the sockets that systemd passed, each with its descriptor.
     pub(super) inherited: Vec<String>,
-    /// The programs, each with a descriptor.
+    /// The programs, with the pipes of their output.
     pub(super) programs: process::Handover,
 }
 

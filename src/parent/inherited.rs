@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 
 use listenfd::ListenFd;
+use socket2::SockRef;
 
 use crate::control::Address;
 use crate::service::names::Source;
@@ -83,6 +84,34 @@ impl Inherited {
             Source::Unit(_) => None,
         });
         stored.collect()
+    }
+
+    /// Returns the sockets of units, each with its name.
+    pub(super) fn units(&self) -> Vec<(&str, BorrowedFd<'_>)> {
+        let units = self.0.iter().filter(|passed| !passed.is_own());
+        units
+            .map(|passed| (passed.name(), passed.socket.as_fd()))
+            .collect()
+    }
+
+    /// Takes sockets of units from the program before, by their names; `None` if one is missing.
+    pub(super) fn adopt(
+        names: &[String],
+        descriptors: &mut impl Iterator<Item = OwnedFd>,
+    ) -> Option<Self> {
+        let passed = names.iter().map(|name| {
+            let socket = descriptors.next()?;
+            let is_unix = SockRef::from(&socket).local_addr().ok()?.is_unix();
+            Some(Passed {
+                source: Source::Unit(name.clone()),
+                socket: if is_unix {
+                    Socket::Unix(socket.into())
+                } else {
+                    Socket::Tcp(socket.into())
+                },
+            })
+        });
+        passed.collect::<Option<_>>().map(Self)
     }
 
     /// Warns of sockets of units whose address none of `used` has, and closes the others.

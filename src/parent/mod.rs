@@ -8,11 +8,13 @@ mod child;
 mod driver;
 mod file_server;
 mod granted;
+mod handover;
 mod inherited;
 mod manager;
 mod signals;
 mod sockets;
 mod state;
+mod upgrade;
 mod watch;
 
 use std::path::Path;
@@ -26,6 +28,7 @@ use crate::process::Launcher;
 use driver::Driver;
 pub use inherited::Inherited;
 use signals::Signals;
+use state::Event;
 
 /// State of the process before it becomes the parent.
 #[derive(Debug)]
@@ -38,8 +41,9 @@ pub struct Process {
     pub log: ErrorLog,
 }
 
-/// Runs the parent until all of its servers and programs have ended; returns its exit code.
-pub fn run(configuration: &Path, process: Process) -> anyhow::Result<ExitCode> {
+/// Runs the parent until all of its servers and programs have ended; returns its exit code. With `takes_over` it goes on
+/// in the place of another program of this process.
+pub fn run(configuration: &Path, process: Process, takes_over: bool) -> anyhow::Result<ExitCode> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
@@ -47,8 +51,15 @@ pub fn run(configuration: &Path, process: Process) -> anyhow::Result<ExitCode> {
         .context("cannot start")?;
     let code = runtime.block_on(async {
         let signals = Signals::new().context("cannot receive signals")?;
-        let driver = Driver::new(configuration, process).context("cannot receive signals")?;
-        driver.run(signals).await.map_err(anyhow::Error::msg)
+        let (driver, event) = if takes_over {
+            let driver = Driver::take_over(configuration, process);
+            upgrade::allow_signals();
+            (driver.context("cannot take over")?, Event::Adopted)
+        } else {
+            let driver = Driver::new(configuration, process);
+            (driver.context("cannot receive signals")?, Event::Begun)
+        };
+        driver.run(event, signals).await.map_err(anyhow::Error::msg)
     })?;
     Ok(ExitCode::from(code))
 }

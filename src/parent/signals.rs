@@ -12,6 +12,7 @@ use crate::control::Intent;
 pub(super) struct Signals {
     hangup: Signal,
     user1: Signal,
+    user2: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
@@ -28,6 +29,7 @@ impl Signals {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
@@ -37,6 +39,7 @@ impl Signals {
         tokio::select! {
             _ = self.hangup.recv() => Effect::On(Event::Asked(Request::of(Intent::Reload))),
             _ = self.user1.recv() => Effect::ReopenLogs,
+            _ = self.user2.recv() => Effect::On(Event::Asked(Request::of(Intent::Upgrade))),
             _ = self.terminate.recv() => Effect::On(Event::Stop),
             _ = self.interrupt.recv() => Effect::On(Event::Stop),
         }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use super::bind::{self, BindError};
+use super::handover::Handover;
 use super::inherited::Inherited;
 use crate::control::{AdminPlan, Grant, ListenerPlan, Source};
 
@@ -62,6 +63,55 @@ impl Sockets {
             listeners,
             admin: self.admin(grant.admin.as_ref())?,
         })
+    }
+
+    /// Returns the sockets for another program: for each listener whether it was passed, and its number of sockets; the
+    /// names of passed ones; and all descriptors: of the listeners, the admin listener, and those passed.
+    pub(super) fn parts(&self) -> (Vec<(bool, u16)>, Vec<String>, Vec<BorrowedFd<'_>>) {
+        let listeners = &self.set.listeners;
+        let counts = listeners.iter().map(|bound| {
+            let count = u16::try_from(bound.sockets.len()).unwrap_or(u16::MAX);
+            (bound.is_passed, count)
+        });
+        let sockets = listeners.iter().flat_map(|bound| bound.sockets.iter());
+        let passed = self.inherited.units();
+        let names = passed.iter().map(|(name, _)| (*name).to_owned());
+        let descriptors = sockets
+            .map(AsFd::as_fd)
+            .chain(self.set.admin())
+            .chain(passed.iter().map(|(_, socket)| *socket));
+        (counts.collect(), names.collect(), descriptors.collect())
+    }
+
+    /// Takes the sockets from the program before; `None` if descriptors are missing.
+    pub(super) fn adopt(
+        handover: &Handover,
+        descriptors: &mut impl Iterator<Item = OwnedFd>,
+    ) -> Option<Self> {
+        let plans = handover.grant.listeners.iter().zip(&handover.listeners);
+        let listeners = plans.map(|(plan, (is_passed, count))| {
+            let sockets: Vec<_> = descriptors.by_ref().take(usize::from(*count)).collect();
+            (sockets.len() == usize::from(*count)).then(|| Bound {
+                plan: plan.clone(),
+                sockets: sockets.into(),
+                is_passed: *is_passed,
+                kept: None,
+            })
+        });
+        let listeners = listeners.collect::<Option<_>>()?;
+        let admin = match &handover.grant.admin {
+            Some(plan) if handover.has_admin => Some((plan.clone(), Arc::new(descriptors.next()?))),
+            Some(_) | None => None,
+        };
+        Some(Self {
+            inherited: Inherited::adopt(&handover.inherited, descriptors)?,
+            set: Set { listeners, admin },
+        })
+    }
+
+    /// Returns the sockets in force.
+    pub(super) fn set(&self) -> &Set {
+        &self.set
     }
 
     /// Puts the sockets in force, and closes those without a listener.

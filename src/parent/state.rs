@@ -6,12 +6,22 @@
 //!            └─ granted, within the rights ► Swapping ──┴─ swapped: the current server has the configuration
 //! ```
 
+mod action;
+mod candidate;
+mod event;
+mod stop;
+
 use std::collections::VecDeque;
 use std::mem::take;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::control::{Intent, Outcome};
 use crate::process::BackOff;
+pub(super) use action::{Action, Level};
+use candidate::{Candidate, Stage};
+pub(super) use event::{Event, Id, Origin, Request};
 
 /// Limit of reloads that wait for another. Each reads all files.
 const WAITING: usize = 8;
@@ -21,116 +31,6 @@ const DRAINING: usize = 8;
 
 /// Exit code of a process ended by SIGTERM, as a shell shows it.
 const INTERRUPTED: u8 = 128 + 15;
-
-/// Number of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Id(pub(super) u32);
-
-/// A request for a reload or an upgrade.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) origin: Origin,
-    pub(super) intent: Intent,
-}
-
-/// Origin of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// A signal, or the watched files: nobody waits for an answer.
-    Nobody,
-    /// A client of this server's admin listener.
-    Server(Id, u32),
-}
-
-/// An event.
-#[derive(Clone, Debug)]
-pub(super) enum Event {
-    Begun,
-    Asked(Request),
-    /// The sockets of a grant are bound. `beyond` has its reasons for another server; empty without one.
-    Granted {
-        id: Id,
-        beyond: Vec<String>,
-    },
-    /// The sockets of a grant cannot be bound, or the server does not follow the protocol.
-    Unusable {
-        id: Id,
-        why: String,
-    },
-    /// The configuration is invalid; the server has logged it. With an outline of the errors.
-    Refused(Id, String),
-    Serving(Id),
-    Swapped(Id, Outcome),
-    /// A server has ended.
-    Ended {
-        id: Id,
-        how: String,
-        code: u8,
-        ran: Duration,
-    },
-    /// A server that cannot be started.
-    Unstarted {
-        id: Id,
-        why: String,
-    },
-    /// The pause before a restart is over.
-    Due,
-    /// SIGTERM or SIGINT.
-    Stop,
-    /// The time limit of the end has passed.
-    Overdue,
-}
-
-/// An effect for the driver.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    Spawn(Id, Intent),
-    /// Send all sockets; the server gives up its rights and serves.
-    Serve(Id),
-    /// Send the configuration of `from` to the server `to`.
-    Swap {
-        from: Id,
-        to: Id,
-        is_preview: bool,
-    },
-    /// The candidate is not needed.
-    Leave(Id),
-    /// Put the configuration of this server in force: its programs, sockets and watched files.
-    Enforce(Id),
-    /// Let a server drain, which another has replaced.
-    Drain(Id),
-    /// SIGTERM.
-    Terminate(Id),
-    /// SIGKILL.
-    Kill(Id),
-    Answer(Origin, Outcome),
-    /// Have the current server count a refused reload.
-    CountRefused,
-    /// Report `Due` after the pause.
-    RestartAfter(Duration),
-    /// Begin the time limit of the end, short after a second signal.
-    LimitEnd {
-        is_short: bool,
-    },
-    /// Execute the program of this server in place of this one.
-    Execute(Id),
-    Log(Level, String),
-    /// The reason that nothing can be served.
-    Fail(String),
-    /// All servers have ended. Stop the programs, or kill them, and exit.
-    Finish {
-        code: u8,
-        is_killing: bool,
-    },
-}
-
-/// Level of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Level {
-    Info,
-    Warn,
-    Error,
-}
 
 /// The servers.
 #[derive(Debug, Default)]
@@ -147,8 +47,21 @@ pub(super) struct State {
     is_restart_due: bool,
     end: End,
     code: u8,
+    /// Another program is about to take the place of this one: requests wait for it.
+    is_executing: bool,
     has_served: bool,
     actions: Vec<Action>,
+}
+
+/// The servers, as one program leaves them to another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Servers {
+    /// Number of the last server.
+    pub(super) last: u32,
+    pub(super) current: Option<Id>,
+    pub(super) draining: Vec<Id>,
+    /// Requests that wait.
+    pub(super) waiting: Vec<Request>,
 }
 
 /// Phase of the service.
@@ -170,31 +83,27 @@ enum End {
     AtOnce,
 }
 
-#[derive(Debug)]
-struct Candidate {
-    id: Id,
-    stage: Stage,
-    request: Request,
-    /// Reasons for another server.
-    beyond: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Loading,
-    Starting,
-    Swapping,
-}
-
 impl State {
-    /// Returns the state after the execution of a new program: `current` serves, the `draining` ones end.
-    pub(super) fn adopted(last: u32, current: Option<Id>, draining: Vec<Id>) -> Self {
+    /// Returns the state that the program before has left.
+    pub(super) fn adopted(servers: Servers) -> Self {
         Self {
-            last,
-            current,
-            draining,
+            last: servers.last,
+            current: servers.current,
+            draining: servers.draining,
+            waiting: servers.waiting.into(),
             has_served: true,
             ..Self::default()
+        }
+    }
+
+    /// Returns the state for another program. A server that is not needed drains at once.
+    pub(super) fn servers(&self) -> Servers {
+        let draining = self.draining.iter().chain(&self.leaving);
+        Servers {
+            last: self.last,
+            current: self.current,
+            draining: draining.copied().collect(),
+            waiting: self.waiting.iter().copied().collect(),
         }
     }
 
@@ -206,6 +115,17 @@ impl State {
     /// Reports whether the end has begun.
     pub(super) fn is_ending(&self) -> bool {
         self.end != End::No
+    }
+
+    /// Reports whether this server loads a configuration and is to send its grant. Only then it has no client yet.
+    pub(super) fn expects_grant(&self, id: Id) -> bool {
+        let candidate = self.candidate.as_ref();
+        candidate.is_some_and(|it| it.id == id && it.stage == Stage::Loading)
+    }
+
+    /// Reports whether another program is about to take the place of this one.
+    pub(super) fn is_executing(&self) -> bool {
+        self.is_executing
     }
 
     /// Returns the phase for the service manager.
@@ -245,6 +165,14 @@ impl State {
                     self.spawn(Request::of(Intent::Restart));
                 }
             }
+            Event::Adopted => {}
+            Event::NotExecuted(why) => {
+                self.is_executing = false;
+                let text = format!(
+                    "the parent cannot execute the new program, whose server serves: {why}"
+                );
+                self.push(Action::Log(Level::Error, text));
+            }
             Event::Stop => self.stop(),
             Event::Overdue => self.kill(),
         }
@@ -261,118 +189,6 @@ impl State {
         } else if request.origin != Origin::Nobody || !self.waiting.contains(&request) {
             self.waiting.push_back(request);
         }
-    }
-
-    fn grant(&mut self, id: Id, beyond: Vec<String>) {
-        let current = self.current;
-        let Some(candidate) = self.candidate_with(id, Stage::Loading) else {
-            return;
-        };
-        let is_preview = candidate.request.intent == Intent::Preview;
-        let is_swapped =
-            is_preview || (candidate.request.intent == Intent::Reload && beyond.is_empty());
-        candidate.beyond = beyond;
-        match current {
-            Some(to) if is_swapped => {
-                candidate.stage = Stage::Swapping;
-                let from = id;
-                self.push(Action::Swap {
-                    from,
-                    to,
-                    is_preview,
-                });
-                self.leave(id);
-            }
-            _ => {
-                candidate.stage = Stage::Starting;
-                self.push(Action::Serve(id));
-            }
-        }
-    }
-
-    /// Refuses the request of a candidate.
-    fn refuse(&mut self, id: Id, why: &str, is_logged: bool) {
-        let Some(candidate) = self.candidate.take_if(|candidate| candidate.id == id) else {
-            // A server that breaks the protocol later.
-            self.push(Action::Log(
-                Level::Error,
-                format!("a server is killed: {why}"),
-            ));
-            return self.push(Action::Kill(id));
-        };
-        let intent = candidate.request.intent;
-        match intent {
-            Intent::Start if is_logged => self.push(Action::Fail(why.to_owned())),
-            Intent::Start | Intent::Preview => {}
-            Intent::Restart | Intent::Reload | Intent::Upgrade => {
-                self.push(Action::CountRefused);
-                if is_logged {
-                    self.log_refusal(intent, why);
-                }
-            }
-        }
-        self.answer(candidate.request.origin, Err(why.to_owned()));
-        self.leave(id);
-        if intent == Intent::Start {
-            self.end = End::AtOnce;
-            self.code = 1;
-        }
-    }
-
-    fn serve(&mut self, id: Id) {
-        if self.candidate_with(id, Stage::Starting).is_none() {
-            return;
-        }
-        let Some(candidate) = self.candidate.take() else {
-            return;
-        };
-        self.has_served = true;
-        let replaced = self.current.replace(id);
-        self.push(Action::Enforce(id));
-        let Request { origin, intent } = candidate.request;
-        if let Some(replaced) = replaced {
-            let reasons = candidate.beyond.join(", ");
-            let text = match intent {
-                Intent::Upgrade => {
-                    "upgraded: a server of the new program has taken over".to_owned()
-                }
-                _ => format!("reloaded: a new server has taken over ({reasons})"),
-            };
-            self.push(Action::Log(Level::Info, text.clone()));
-            self.answer(origin, Ok(text));
-            self.push(Action::Drain(replaced));
-            self.draining.push(replaced);
-        }
-        if self.draining.len() > DRAINING
-            && let Some(oldest) = self.draining.first()
-        {
-            self.push(Action::Terminate(*oldest));
-        }
-        if intent == Intent::Upgrade {
-            self.push(Action::Execute(id));
-        }
-    }
-
-    fn swapped(&mut self, id: Id, outcome: Outcome) {
-        let is_swapping = |candidate: &mut Candidate| candidate.stage == Stage::Swapping;
-        if self.current != Some(id) {
-            return;
-        }
-        let Some(candidate) = self.candidate.take_if(is_swapping) else {
-            return;
-        };
-        let is_preview = candidate.request.intent == Intent::Preview;
-        if outcome.is_ok() && !is_preview {
-            self.push(Action::Enforce(candidate.id));
-        }
-        let outcome = outcome.map(|mut changes| {
-            if !candidate.beyond.is_empty() {
-                let reasons = candidate.beyond.join(", ");
-                changes.push_str(&format!("\na new server takes over ({reasons})"));
-            }
-            changes
-        });
-        self.answer(candidate.request.origin, outcome);
     }
 
     fn ended(&mut self, id: Id, how: &str, code: u8, ran: Duration) {
@@ -393,48 +209,6 @@ impl State {
         }
     }
 
-    /// Handles the end of a candidate that has not said why.
-    fn candidate_ended(&mut self, candidate: Candidate, (how, code): (&str, u8)) {
-        // It was told to leave.
-        if candidate.stage == Stage::Swapping {
-            self.candidate = Some(candidate);
-            return;
-        }
-        let why = format!("the new server ended: {how}");
-        match candidate.request.intent {
-            Intent::Start => {
-                self.end = End::AtOnce;
-                self.code = code.max(1);
-            }
-            Intent::Restart => self.restart_later(how, Duration::ZERO),
-            Intent::Reload | Intent::Preview | Intent::Upgrade => {
-                self.push(Action::CountRefused);
-                self.log_refusal(candidate.request.intent, &why);
-            }
-        }
-        self.answer(candidate.request.origin, Err(why));
-    }
-
-    fn log_refusal(&mut self, intent: Intent, why: &str) {
-        let text = match intent {
-            Intent::Start | Intent::Restart => why.to_owned(),
-            Intent::Reload | Intent::Preview => {
-                format!("reload refused, configuration unchanged: {why}")
-            }
-            Intent::Upgrade => format!("upgrade refused, the running program goes on: {why}"),
-        };
-        self.push(Action::Log(Level::Error, text));
-    }
-
-    /// Refuses the reload that the current server has not finished.
-    fn abandon_swap(&mut self) {
-        let is_swapping = |candidate: &mut Candidate| candidate.stage == Stage::Swapping;
-        if let Some(candidate) = self.candidate.take_if(is_swapping) {
-            let why = "the server ended during the reload".to_owned();
-            self.answer(candidate.request.origin, Err(why));
-        }
-    }
-
     fn restart_later(&mut self, how: &str, ran: Duration) {
         let pause = self.back_off.record_exit(ran);
         let text = if self.back_off.is_loop() {
@@ -449,65 +223,6 @@ impl State {
         self.push(Action::Log(Level::Error, text));
         self.push(Action::RestartAfter(pause));
         self.is_restart_due = true;
-    }
-
-    fn stop(&mut self) {
-        match self.end {
-            End::No => {
-                self.end = End::Draining;
-                self.push(Action::LimitEnd { is_short: false });
-                self.refuse_all();
-                if !self.has_served && self.draining.is_empty() {
-                    self.code = INTERRUPTED;
-                }
-                self.terminate();
-            }
-            End::Draining => {
-                self.end = End::AtOnce;
-                self.push(Action::LimitEnd { is_short: true });
-                self.terminate();
-            }
-            End::AtOnce => {}
-        }
-    }
-
-    /// Refuses all requests, and ends the candidate.
-    fn refuse_all(&mut self) {
-        let stopping = || Err("the server is stopping".to_owned());
-        for request in take(&mut self.waiting) {
-            self.answer(request.origin, stopping());
-        }
-        if let Some(candidate) = self.candidate.take() {
-            self.answer(candidate.request.origin, stopping());
-            match candidate.stage {
-                Stage::Loading => self.leaving.push(candidate.id),
-                // It may serve already.
-                Stage::Starting => self.draining.push(candidate.id),
-                Stage::Swapping => {}
-            }
-        }
-        for id in self.leaving.clone() {
-            self.push(Action::Kill(id));
-        }
-    }
-
-    fn terminate(&mut self) {
-        let serving: Vec<_> = self.current.iter().chain(&self.draining).copied().collect();
-        for id in serving {
-            self.push(Action::Terminate(id));
-        }
-    }
-
-    fn kill(&mut self) {
-        self.code = 1;
-        let all = self
-            .current
-            .iter()
-            .chain(&self.draining)
-            .chain(&self.leaving);
-        for id in all.copied().collect::<Vec<_>>() {
-            self.push(Action::Kill(id));
-        }
     }
 
     /// Begins what can begin now.
@@ -526,7 +241,7 @@ impl State {
             }
             return;
         }
-        if self.candidate.is_some() {
+        if self.candidate.is_some() || self.is_executing {
             return;
         }
         if self.current.is_some() {
@@ -551,17 +266,6 @@ impl State {
         self.push(Action::Spawn(id, request.intent));
     }
 
-    /// Tells a candidate that it is not needed.
-    fn leave(&mut self, id: Id) {
-        self.leaving.push(id);
-        self.push(Action::Leave(id));
-    }
-
-    fn candidate_with(&mut self, id: Id, stage: Stage) -> Option<&mut Candidate> {
-        let candidate = self.candidate.as_mut();
-        candidate.filter(|candidate| candidate.id == id && candidate.stage == stage)
-    }
-
     fn answer(&mut self, origin: Origin, outcome: Outcome) {
         if origin != Origin::Nobody {
             self.push(Action::Answer(origin, outcome));
@@ -570,16 +274,6 @@ impl State {
 
     fn push(&mut self, action: Action) {
         self.actions.push(action);
-    }
-}
-
-impl Request {
-    /// Returns a request that nobody waits for.
-    pub(super) fn of(intent: Intent) -> Self {
-        Self {
-            origin: Origin::Nobody,
-            intent,
-        }
     }
 }
 

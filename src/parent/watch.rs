@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use crate::site::watched::{FileStates, WatchedFiles};
 
@@ -18,6 +18,7 @@ pub(super) struct Watch {
     before: Option<FileStates>,
     /// A refused configuration is not read again before it changes.
     tried: Option<FileStates>,
+    next: Option<Instant>,
 }
 
 impl Watch {
@@ -29,10 +30,12 @@ impl Watch {
     /// Waits until the files have changed and stay as they are for a second. Can be cancelled without loss.
     pub(super) async fn changed(&mut self) {
         loop {
-            sleep(PERIOD).await;
             let Some(files) = &self.files else {
-                continue;
+                return std::future::pending().await;
             };
+            let next = *self.next.get_or_insert_with(|| Instant::now() + PERIOD);
+            sleep_until(next).await;
+            self.next = None;
             let states = files.scan();
             let now = (states != *files.seen()).then_some(states);
             // A file that is still being written changes again.

@@ -8,7 +8,7 @@ use super::back_off::BackOff;
 use super::program::Program;
 
 /// State of all programs, for the version of fcgate that follows in this process.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Handover {
     pub(super) programs: Vec<HandedOver>,
     /// The program of each output pipe.
@@ -25,7 +25,7 @@ impl Handover {
 }
 
 /// State of one program. Times are relative: execve(2) takes milliseconds.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct HandedOver {
     pub(super) program: Program,
     pub(super) back_off: BackOff,

@@ -297,7 +297,15 @@ fn an_upgrade_executes_the_program_that_serves() {
     let expected = [
         Action::Enforce(Id(2)),
         Action::Drain(Id(1)),
-        Action::Execute(Id(2)),
+        Action::Execute,
     ];
     assert_eq!(on(&mut state, Event::Serving(Id(2))), expected);
+    // Requests wait for the program that takes over.
+    assert_eq!(on(&mut state, asked(Intent::Reload)), []);
+    let mut next = State::adopted(state.servers());
+    let spawn = [Action::Spawn(Id(3), Intent::Reload)];
+    assert_eq!(on(&mut next, Event::Adopted), spawn);
+    assert_eq!(on(&mut next, ended(1, 0)), []);
+    // Where it cannot be executed, this one goes on.
+    assert_eq!(on(&mut state, Event::NotExecuted(String::new())), spawn);
 }

@@ -37,6 +37,7 @@ pub(super) const ALLOWED: &[Call] = calls![
     SYS_getegid,
     SYS_geteuid,
     SYS_getgid,
+    SYS_getgroups,
     SYS_getpeername,
     SYS_getpid,
     SYS_getppid,
