@@ -65,10 +65,8 @@ impl Snapshot {
             streamed_uploads: &streamed_uploads,
             error_log: &error_log,
         };
-        let sites = build_sites(&site_sections(&sections), &context, problems);
-        let upstreams = context.into_upstreams();
+        let (sites, upstreams) = sites_and_upstreams(&sections, context, problems);
         warn(&sections, sources, files, problems);
-        check_sites(sites.is_empty() && complete, problems);
         let hosts = hosts(sites, &sections, complete, problems);
         let logs = logs.into_logs(&main.get(&server::KEY), &listeners, problems);
         problems.is_empty().then(|| Self {
@@ -100,6 +98,16 @@ fn site_sections(sections: &[Lowered]) -> Vec<&Lowered> {
     sections.iter().flat_map(|file| file.get(&SITES)).collect()
 }
 
+/// Builds the sites; returns them with all upstreams, also those named by an address alone.
+fn sites_and_upstreams(
+    sections: &[Lowered],
+    context: BuildContext<'_>,
+    problems: &mut Problems,
+) -> (Vec<Site>, Upstreams) {
+    let sites = build_sites(&site_sections(sections), &context, problems);
+    (sites, context.into_upstreams())
+}
+
 /// Reviews the configuration, unless that was done when it was recorded.
 fn warn(sections: &[Lowered], sources: &Sources, files: &Files, problems: &mut Problems) {
     if files.is_bundle() {
@@ -113,6 +121,7 @@ fn warn(sections: &[Lowered], sources: &Sources, files: &Files, problems: &mut P
 /// Builds the hosts of the sites. Refuses listeners without a site, if all sites were read, and reserves that exceed the
 /// total.
 fn hosts(sites: Vec<Site>, sections: &[Lowered], complete: bool, problems: &mut Problems) -> Hosts {
+    check_sites(sites.is_empty() && complete, problems);
     let with_sections = sites.into_iter().zip(site_sections(sections));
     let names = listener_names::all(sections);
     let hosts = Hosts::build(with_sections.collect(), names, problems);

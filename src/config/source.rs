@@ -14,8 +14,8 @@ use toml::de::{DeTable, Error};
 
 use super::server;
 use crate::files::Files;
+use crate::files::watched::{WatchedFiles, expand_pattern};
 use crate::section::{At, Environment, FileId, Key, Lowered, Place, Problem, Problems, Section};
-use crate::site::watched::{WatchedFiles, expand_pattern};
 
 pub(super) static INCLUDE: Key<Vec<At<String>>> = Key::texts("include", "Further files of the same shape, without [server] and [admin]; relative to this file, with the wildcards * and ?.").example("[\"sites/*.toml\"]");
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::files::Granted;
+use crate::files::WatchedFiles;
 use crate::line_log::section::ErrorLogSettings;
 use crate::privilege::Confinement;
 use crate::process::Program;
-use crate::site::watched::WatchedFiles;
 
-/// What the parent does for a server.
+/// The needs of a configuration, for the parent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
     /// The listeners, in the order of the configuration.

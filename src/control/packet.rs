@@ -155,12 +155,7 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_an_error() {
-        for bytes in [
-            &b"\xff"[..],
-            b"\x00\x00",
-            b"\x02\x05ab",
-            b"",
-        ] {
+        for bytes in [&b"\xff"[..], b"\x00\x00", b"\x02\x05ab", b""] {
             let error = decode::<ToParent>(bytes).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{bytes:?}");
         }

@@ -13,6 +13,7 @@ mod recording;
 mod status;
 #[cfg(test)]
 mod tests;
+pub mod watched;
 
 use std::fmt;
 use std::fs::File;
@@ -28,6 +29,7 @@ pub use own::{open, open_log};
 use recording::Recording;
 pub use recording::{Granted, TooManyFiles};
 pub use status::Status;
+pub use watched::{FileStates, WatchedFiles};
 
 /// Handle of the access, cheap to clone.
 #[derive(Clone)]

@@ -51,7 +51,7 @@ pub(super) struct Child {
 impl Program {
     /// Returns the program of this process, whatever its file is now.
     pub(super) fn own(configuration: &Path) -> Self {
-        Self::new(PathBuf::from("/proc/self/exe"), configuration)
+        Self::new(own_file(), configuration)
     }
 
     /// Returns the program in a file.
@@ -61,6 +61,17 @@ impl Program {
             configuration: configuration.to_owned(),
         }
     }
+}
+
+/// Returns the file of this program. Where another has taken its name, /proc/self/exe is still this one; by its name it can be
+/// watched (valgrind).
+fn own_file() -> PathBuf {
+    let named = std::env::current_exe().ok();
+    // Of a removed file the kernel says so (proc_pid_exe(5)).
+    let is_there = |file: &PathBuf| !file.as_os_str().as_encoded_bytes().ends_with(b" (deleted)");
+    named
+        .filter(is_there)
+        .unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
 }
 
 impl Child {

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::Process;
 use super::child::{Child, Received};
 use super::granted::Granted;
+use super::inherited::Inherited;
 use super::manager::Manager;
 use super::signals::{Effect, Signals};
 use super::sockets::Sockets;
@@ -35,6 +35,17 @@ const GRACE: Duration = Duration::from_secs(10);
 const FAR: Duration = Duration::from_hours(24);
 
 type Inbox = (mpsc::Sender<(Id, Received)>, mpsc::Receiver<(Id, Received)>);
+
+/// State of the process before it becomes the parent.
+#[derive(Debug)]
+pub struct Process {
+    /// Sockets that were passed to it.
+    pub inherited: Inherited,
+    /// Starts programs.
+    pub launcher: Launcher,
+    /// The log of the parent.
+    pub log: ErrorLog,
+}
 
 /// The parent at work.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! What the parent leaves to the program that is executed in its place: its state and its descriptors, in a socket that
-//! becomes standard input (execve(2) keeps it, and closes all others).
+//! The state and the descriptors of the parent, for the program that is executed in its place: in a socket that becomes
+//! standard input (execve(2) keeps it, and closes all others).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -23,23 +23,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio::runtime::Builder;
 
-use crate::line_log::stderr::ErrorLog;
-use crate::process::Launcher;
 use driver::Driver;
+pub use driver::Process;
 pub use inherited::Inherited;
 use signals::Signals;
 use state::Event;
-
-/// State of the process before it becomes the parent.
-#[derive(Debug)]
-pub struct Process {
-    /// Sockets that were passed to it.
-    pub inherited: Inherited,
-    /// Starts programs.
-    pub launcher: Launcher,
-    /// The log of the parent.
-    pub log: ErrorLog,
-}
 
 /// Runs the parent until all of its servers and programs have ended; returns its exit code. With `takes_over` it goes on
 /// in the place of another program of this process.

@@ -89,7 +89,7 @@ impl Sockets {
         descriptors: &mut impl Iterator<Item = OwnedFd>,
     ) -> Option<Self> {
         let plans = handover.grant.listeners.iter().zip(&handover.listeners);
-        let listeners = plans.map(|(plan, (is_passed, count))| {
+        let bound = plans.map(|(plan, (is_passed, count))| {
             let sockets: Vec<_> = descriptors.by_ref().take(usize::from(*count)).collect();
             (sockets.len() == usize::from(*count)).then(|| Bound {
                 plan: plan.clone(),
@@ -98,7 +98,7 @@ impl Sockets {
                 kept: None,
             })
         });
-        let listeners = listeners.collect::<Option<_>>()?;
+        let listeners = bound.collect::<Option<_>>()?;
         let admin = match &handover.grant.admin {
             Some(plan) if handover.has_admin => Some((plan.clone(), Arc::new(descriptors.next()?))),
             Some(_) | None => None,
@@ -136,8 +136,10 @@ impl Sockets {
     }
 
     fn open(&self, plan: &ListenerPlan) -> Result<Bound, BindError> {
-        let found = self.inherited.find(&plan.address);
-        let found = found.map_err(|error| bind::listener_error(&plan.address, error))?;
+        let found = self
+            .inherited
+            .find(&plan.address)
+            .map_err(|error| bind::listener_error(&plan.address, error))?;
         let is_new = found.sockets.is_empty();
         let sockets = if is_new {
             vec![bind::listener(plan)?]

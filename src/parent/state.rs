@@ -9,6 +9,7 @@
 mod action;
 mod candidate;
 mod event;
+mod loading;
 mod stop;
 
 use std::collections::VecDeque;

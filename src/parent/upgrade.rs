@@ -65,8 +65,10 @@ fn exec(program: &Path, configuration: &Path) -> io::Result<Infallible> {
         configuration.as_os_str(),
         OsStr::new("--take-over"),
     ];
-    let words = words.map(|word| CString::new(word.as_bytes()));
-    let words = words.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let arguments = words
+        .into_iter()
+        .map(|word| CString::new(word.as_bytes()))
+        .collect::<Result<Vec<_>, _>>()?;
     let path = CString::new(program.as_os_str().as_bytes())?;
-    Ok(execv(&path, &words)?)
+    Ok(execv(&path, &arguments)?)
 }

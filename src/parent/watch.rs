@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::site::watched::{FileStates, WatchedFiles};
+use crate::files::watched::{FileStates, WatchedFiles};
 
 /// Polling interval, and the time that files must be unchanged before they are read.
 const PERIOD: Duration = Duration::from_secs(1);

@@ -79,7 +79,7 @@ impl Listeners {
                 "the parent sent sockets for other listeners",
             ));
         }
-        let prepared = sources.into_iter().map(|(source, sockets)| match source {
+        let each = sources.into_iter().map(|(source, sockets)| match source {
             Source::Kept(index) if usize::from(index) < self.active.len() => {
                 Ok(Prepared::Kept(index.into()))
             }
@@ -92,7 +92,7 @@ impl Listeners {
                 acceptors.collect::<io::Result<_>>().map(Prepared::New)
             }
         });
-        let prepared = prepared.collect::<io::Result<Vec<_>>>()?;
+        let prepared = each.collect::<io::Result<Vec<_>>>()?;
         Ok(Change(
             prepared
                 .into_iter()

@@ -10,7 +10,6 @@ pub mod numbers;
 pub mod settings;
 pub mod sharing;
 pub mod snapshot;
-pub mod watched;
 
 use std::path::Path;
 use std::sync::Arc;

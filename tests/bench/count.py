@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable
 
+import processes
 from cases import NOT_MODIFIED, selected
 from clients import connected, read_answer
-from servers import FCGATE_SERVER, Setting, started, trusting
+from servers import FCGATE_SERVER, Setting, started, trusting, unconfined
 from surroundings import OPENAT2, prepared
 
 RECORDED = Path(__file__).resolve().parent / "instructions.json"
@@ -101,11 +102,13 @@ def main(options):
 
 
 def _watched():
-    """fcgate under Callgrind."""
+    """fcgate under Callgrind, with its server, which is a child."""
 
     def command(configuration):
-        output = f"--callgrind-out-file={configuration.parent}/counts"
-        return ["valgrind", "--tool=callgrind", "--quiet", output, *FCGATE_SERVER.command(configuration)]
+        unconfined(configuration)
+        output = f"--callgrind-out-file={configuration.parent}/counts.%p"
+        watched = ["valgrind", "--tool=callgrind", "--trace-children=yes", "--quiet", output]
+        return [*watched, *FCGATE_SERVER.command(configuration)]
 
     return replace(FCGATE_SERVER, command=command, environment={"LD_PRELOAD": str(OPENAT2)})
 
@@ -122,14 +125,15 @@ def _counted(running, case, recorded):
 def _instructions(running, case):
     """Instructions for each request, after some that are not counted."""
     case.work(running, case.requests // 2)
-    _control(running, "--zero")
+    server = processes.tree(running.process.pid)[1]
+    _control(server, "--zero")
     case.work(running, case.requests)
-    _control(running, "--dump")
-    dumps = sorted(running.folder.glob("counts.*"), key=lambda path: int(path.suffix[1:]))
+    _control(server, "--dump")
+    dumps = sorted(running.folder.glob(f"counts.{server}.*"), key=lambda path: int(path.suffix[1:]))
     total = re.search(r"^totals: (\d+)", dumps[-1].read_text(), re.MULTILINE)
     return int(total[1]) // case.requests
 
 
-def _control(running, action):
-    subprocess.run(["callgrind_control", action, str(running.process.pid)], check=True, capture_output=True)
+def _control(server, action):
+    subprocess.run(["callgrind_control", action, str(server)], check=True, capture_output=True)
 

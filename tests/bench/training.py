@@ -10,7 +10,7 @@ from dataclasses import replace
 import cases
 from load import H2load, Wrk
 from measure import ManySites, Under
-from servers import FCGATE_SERVER, Setting, started, trusting
+from servers import FCGATE_SERVER, Setting, started, trusting, unconfined
 from surroundings import PHP, prepared
 
 # What a browser sends with each request.
@@ -65,7 +65,12 @@ ROUNDS = 500
 
 def main(options):
     """Works with the program that is given, which writes its counts at its end."""
-    comparing = replace(FCGATE_SERVER, command=lambda configuration: [options.program, "run", "-c", configuration])
+
+    def command(configuration):
+        unconfined(configuration)
+        return [options.program, "run", "-c", configuration]
+
+    comparing = replace(FCGATE_SERVER, command=command)
     as_site = replace(comparing, template="fcgate.training")
     loads = [case for case in cases.ALL if isinstance(case.measure, Under)]
     with prepared() as surroundings:

@@ -57,8 +57,11 @@ impl Clogged {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().display();
         let config = config.replace("DIR", &path.to_string());
+        // The test's folder is root's.
+        let is_root = nix::unistd::geteuid().is_root();
+        let keys = if is_root { "user = \"root\"\n" } else { "" };
         let text = format!(
-            "include = [\"more*.toml\"]\n[server]\n{server}\n[admin]\naddress = \"unix:{path}/admin.sock\"\n\
+            "include = [\"more*.toml\"]\n[server]\n{keys}{server}\n[admin]\naddress = \"unix:{path}/admin.sock\"\n\
              [[listen]]\naddress = \"unix:{path}/http.sock\"\n{config}"
         );
         let file = directory.path().join("fcgate.toml");

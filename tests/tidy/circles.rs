@@ -34,7 +34,6 @@ const CIRCLES: &[&[&str]] = &[
         "section/lowered.rs",
         "section/typed.rs",
     ],
-    &["server/inherited.rs", "server/socket.rs"],
     &["server/io.rs", "server/io/half_closed.rs"],
     &[
         "upstream/fpm/admission.rs",

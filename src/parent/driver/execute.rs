@@ -10,10 +10,9 @@ use anyhow::Context;
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
 
-use super::{Driver, INBOX};
+use super::{Driver, INBOX, Process};
 use crate::control::{PROTOCOL, ToServer};
-use crate::parent::Process;
-use crate::parent::child::Child;
+use crate::parent::child::{Child, Received};
 use crate::parent::granted::Granted;
 use crate::parent::handover::{Handover, Server};
 use crate::parent::manager::Manager;
@@ -88,35 +87,15 @@ impl Driver {
     }
 
     /// Takes over from the program before in this process.
-    pub(in crate::parent) fn take_over(
-        configuration: &Path,
-        process: Process,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn take_over(configuration: &Path, process: Process) -> anyhow::Result<Self> {
         let (handover, descriptors) = Handover::take()?;
         let mut descriptors = descriptors.into_iter();
-        let missing = || "a descriptor is missing";
         let reaped = Children::default();
         let inbox = mpsc::channel(INBOX);
-        let mut children = HashMap::new();
-        let mut ended = Vec::new();
-        for server in &handover.processes {
-            let sockets = (
-                descriptors.next().with_context(missing)?,
-                descriptors.next().with_context(missing)?,
-            );
-            let adopted = reaped.adopt(Pid::from_raw(server.pid), Scope::Group);
-            let Some(adopted) = adopted else {
-                ended.push(server.id);
-                continue;
-            };
-            let child = Child::attach(server.id, adopted, sockets, &inbox.0)?;
-            for names in &server.permitted {
-                child.permitted.add(names.clone());
-            }
-            children.insert(server.id, child);
-        }
-        let bundle = descriptors.next().with_context(missing)?;
-        let sockets = Sockets::adopt(&handover, &mut descriptors).with_context(missing)?;
+        let taken = (&handover.processes[..], &mut descriptors);
+        let (children, ended) = adopt_servers(taken, &reaped, &inbox.0)?;
+        let bundle = descriptors.next().context(MISSING)?;
+        let sockets = Sockets::adopt(&handover, &mut descriptors).context(MISSING)?;
         let programs = (handover.programs, descriptors.collect());
         let processes = Processes::adopt(&reaped, process.launcher.clone(), programs);
         reaped.reap()?;
@@ -167,6 +146,34 @@ impl Driver {
         }
         tracing::info!("upgraded: this program has taken over");
     }
+}
+
+const MISSING: &str = "a descriptor is missing";
+
+/// Takes over the servers; returns them, and those that have ended.
+fn adopt_servers(
+    (servers, descriptors): (&[Server], &mut impl Iterator<Item = OwnedFd>),
+    reaped: &Children,
+    inbox: &mpsc::Sender<(Id, Received)>,
+) -> anyhow::Result<(HashMap<Id, Child>, Vec<Id>)> {
+    let mut children = HashMap::new();
+    let mut ended = Vec::new();
+    for server in servers {
+        let sockets = (
+            descriptors.next().context(MISSING)?,
+            descriptors.next().context(MISSING)?,
+        );
+        let Some(adopted) = reaped.adopt(Pid::from_raw(server.pid), Scope::Group) else {
+            ended.push(server.id);
+            continue;
+        };
+        let child = Child::attach(server.id, adopted, sockets, inbox)?;
+        for names in &server.permitted {
+            child.permitted.add(names.clone());
+        }
+        children.insert(server.id, child);
+    }
+    Ok((children, ended))
 }
 
 /// Returns the service manager, which has stored the listeners.

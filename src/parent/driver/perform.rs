@@ -17,15 +17,11 @@ impl Driver {
     pub(super) fn perform_all(&mut self, actions: Vec<Action>) -> Option<(u8, bool)> {
         let mut finish = None;
         for action in actions {
-            match action {
-                Action::Finish { code, is_killing } => finish = Some((code, is_killing)),
-                action => {
-                    let Some(event) = self.perform(action) else {
-                        continue;
-                    };
-                    let more = self.state.on(event);
-                    finish = self.perform_all(more).or(finish);
-                }
+            if let Action::Finish { code, is_killing } = action {
+                finish = Some((code, is_killing));
+            } else if let Some(event) = self.perform(action) {
+                let more = self.state.on(event);
+                finish = self.perform_all(more).or(finish);
             }
         }
         finish
@@ -73,9 +69,8 @@ impl Driver {
         } else {
             Program::own(&self.configuration)
         };
-        let in_force = self.in_force.as_ref();
-        let bundle = in_force.filter(|_| intent == Intent::Restart);
-        let bundle = bundle.map(|it| it.bundle.as_fd());
+        let last = self.in_force.as_ref().filter(|_| intent == Intent::Restart);
+        let bundle = last.map(|it| it.bundle.as_fd());
         match Child::start(
             &program,
             (id, intent),

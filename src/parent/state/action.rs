@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Id, Origin};
+use super::event::{Id, Origin};
 use crate::control::{Intent, Outcome};
 
 /// An effect for the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::parent) enum Action {
+pub(crate) enum Action {
     Spawn(Id, Intent),
     /// Send all sockets; the server gives up its rights and serves.
     Serve(Id),
@@ -50,7 +50,7 @@ pub(in crate::parent) enum Action {
 
 /// Level of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::parent) enum Level {
+pub(crate) enum Level {
     Info,
     Error,
 }

@@ -8,18 +8,18 @@ use crate::control::{Intent, Outcome};
 
 /// Number of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(in crate::parent) struct Id(pub(in crate::parent) u32);
+pub(crate) struct Id(pub(crate) u32);
 
 /// A request for a reload or an upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::parent) struct Request {
-    pub(in crate::parent) origin: Origin,
-    pub(in crate::parent) intent: Intent,
+pub(crate) struct Request {
+    pub(crate) origin: Origin,
+    pub(crate) intent: Intent,
 }
 
 /// Origin of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::parent) enum Origin {
+pub(crate) enum Origin {
     /// A signal, or the watched files: nobody waits for an answer.
     Nobody,
     /// A client of this server's admin listener.
@@ -28,7 +28,7 @@ pub(in crate::parent) enum Origin {
 
 /// An event.
 #[derive(Clone, Debug)]
-pub(in crate::parent) enum Event {
+pub(crate) enum Event {
     Begun,
     Asked(Request),
     /// The sockets of a grant are bound. `beyond` has its reasons for another server; empty without one.
@@ -71,7 +71,7 @@ pub(in crate::parent) enum Event {
 
 impl Request {
     /// Returns a request that nobody waits for.
-    pub(in crate::parent) fn of(intent: Intent) -> Self {
+    pub(crate) fn of(intent: Intent) -> Self {
         Self {
             origin: Origin::Nobody,
             intent,

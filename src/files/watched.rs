@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::{Files, Status};
+use super::{Files, Status};
 
 /// State of a file: device, inode, size, and time of modification; `None` for a missing one.
 type FileState = Option<(u64, u64, u64, (i64, i64))>;
