@@ -13,6 +13,7 @@ use crate::process::{Attributes, Launcher};
 /// Runs the parent, which starts the server. All messages go through the queue of the log from the start: stderr may be a
 /// pipe without a reader.
 pub(super) fn run(file: &Path, takes_over: bool) -> anyhow::Result<ExitCode> {
+    parent::block_signals();
     // Before other threads start, as both change what all share: the umask and the environment.
     let launcher = Launcher::new(Attributes::capture());
     let inherited = Inherited::from_environment();

@@ -28,6 +28,8 @@ pub use driver::Process;
 pub use inherited::Inherited;
 use signals::Signals;
 use state::Event;
+use upgrade::allow_signals;
+pub use upgrade::block_signals;
 
 /// Runs the parent until all of its servers and programs have ended; returns its exit code. With `takes_over` it goes on
 /// in the place of another program of this process.
@@ -41,12 +43,12 @@ pub fn run(configuration: &Path, process: Process, takes_over: bool) -> anyhow::
         let signals = Signals::new().context("cannot receive signals")?;
         let (driver, event) = if takes_over {
             let driver = Driver::take_over(configuration, process);
-            upgrade::allow_signals();
             (driver.context("cannot take over")?, Event::Adopted)
         } else {
             let driver = Driver::new(configuration, process);
             (driver.context("cannot receive signals")?, Event::Begun)
         };
+        allow_signals();
         driver.run(event, signals).await.map_err(anyhow::Error::msg)
     })?;
     Ok(ExitCode::from(code))

@@ -31,17 +31,23 @@ pub(super) fn program_file() -> PathBuf {
 /// Executes `program`, which takes over from `state` on standard input. Returns only if that fails.
 pub(super) fn execute(program: &Path, configuration: &Path, state: OwnedFd) -> io::Error {
     // The new program has no handlers at first, and must not die of a signal meanwhile.
-    let blocked = HANDLED.into_iter().collect::<SigSet>();
-    let error = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), None)
+    block_signals();
+    let error = rustix::stdio::dup2_stdin(&state)
         .map_err(io::Error::from)
-        .and_then(|()| Ok(rustix::stdio::dup2_stdin(&state)?))
         .and_then(|()| exec(program, configuration))
         .map_or_else(|error| error, |never| match never {});
     allow_signals();
     error
 }
 
-/// Ends the blocking of signals by the program before. Called when they have their handlers.
+/// Blocks the signals that the parent handles: they wait until they have their handlers.
+pub fn block_signals() {
+    let blocked = HANDLED.into_iter().collect::<SigSet>();
+    // It fails for invalid arguments alone.
+    let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), None);
+}
+
+/// Ends the blocking of signals, here or by the program before.
 pub(super) fn allow_signals() {
     let blocked = HANDLED.into_iter().collect::<SigSet>();
     // It fails for invalid arguments alone.
