@@ -123,6 +123,7 @@ mod time_limits;
 mod tls;
 mod tls_files;
 mod total_time;
+mod two_processes;
 mod unruled;
 mod unsaturated;
 mod uploads;

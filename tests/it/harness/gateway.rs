@@ -136,14 +136,33 @@ impl Gateway {
         self.process.id()
     }
 
+    /// Has it serve with another number of threads, which takes another server.
+    pub(crate) fn change_workers(&self, workers: usize) {
+        let file = self.directory().join(CONFIG);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let others: Vec<_> = text
+            .lines()
+            .filter(|line| !line.starts_with("workers = "))
+            .collect();
+        let keys = format!("[server]\nworkers = {workers}\n");
+        let config = others.join("\n").replacen("[server]\n", &keys, 1);
+        std::fs::write(file, config).unwrap();
+        self.signal(Signal::SIGHUP);
+    }
+
     /// The process that serves: the youngest of its servers.
     pub(crate) fn server_id(&self) -> u32 {
+        self.youngest_server().unwrap()
+    }
+
+    /// The same; nothing while none serves.
+    pub(crate) fn youngest_server(&self) -> Option<u32> {
         let servers = self.process.children().into_iter().filter(|pid| {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             line.starts_with(b"fcgate\0server\0")
         });
-        let youngest = servers.max_by_key(|pid| start_of(pid.as_raw())).unwrap();
-        u32::try_from(youngest.as_raw()).unwrap()
+        let youngest = servers.max_by_key(|pid| (start_of(pid.as_raw()), pid.as_raw()))?;
+        u32::try_from(youngest.as_raw()).ok()
     }
 
     /// Whether it has not ended.
