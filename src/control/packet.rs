@@ -39,7 +39,7 @@ pub fn send(
     message: &impl Serialize,
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let bytes = postcard::to_allocvec(message).map_err(io::Error::other)?;
+    let bytes = encode(message)?;
     if bytes.len() > LARGEST || descriptors.len() > DESCRIPTORS {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -87,6 +87,11 @@ pub fn receive<M: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(M, 
     }
     let message = decode(bytes.get(..received.bytes).unwrap_or_default())?;
     Ok(Some((message, descriptors)))
+}
+
+/// Encodes a message.
+pub fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    postcard::to_allocvec(message).map_err(io::Error::other)
 }
 
 /// Decodes all of `bytes`.
