@@ -410,7 +410,10 @@ async fn a_refusal_names_its_key_in_the_log_and_to_explain() {
         &Request::get("/").field("X-Key", "secret-of-somebody"),
     )
     .await;
-    let place = format!("{}:7", gateway.directory().join("fcgate.toml").display());
+    let file = gateway.directory().join("fcgate.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let before = text.lines().take_while(|line| !line.contains(RATE)).count();
+    let place = format!("{}:{}", file.display(), before + 1);
     let key = format!("limits.requests_per_second = 1 ({place})");
     let line = gateway
         .log

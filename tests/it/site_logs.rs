@@ -232,6 +232,15 @@ impl ShutFolder {
         shut
     }
 
+    /// The user of the launched gateway, as a key.
+    fn user() -> &'static str {
+        if geteuid().is_root() {
+            "user = \"65534\""
+        } else {
+            ""
+        }
+    }
+
     fn launcher() -> &'static [&'static str] {
         if geteuid().is_root() {
             &["setpriv", "--reuid=65534", "--clear-groups", "--"]
@@ -275,6 +284,7 @@ async fn a_rotation_is_noticed_without_rights_on_the_folder() {
     let gateway = Gateway::with(&site("a.example", ""))
         .in_folder(folder)
         .server("access_log = { to = \"{folder}/logs/access.log\", format = '%U' }")
+        .server(ShutFolder::user())
         .under(ShutFolder::launcher())
         .start()
         .await;
