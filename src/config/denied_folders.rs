@@ -4,10 +4,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, User, geteuid};
+use nix::unistd::{AccessFlags, geteuid};
 
 use super::folders::{SPOOL_HELP, denied, spool_key, unwritable_folder, unwritable_spool};
 use super::server;
+use crate::privilege::accounts;
 use crate::site::Snapshot;
 
 /// Returns a message for each folder of `snapshot` that this process may not use: the spool directory, and the roots.
@@ -58,6 +59,6 @@ fn denied_root(root: &Path, site: &str) -> Option<String> {
 /// Returns the user of this process as `www-data (33)`, or the number alone.
 fn own_user() -> String {
     let uid = geteuid();
-    let known = User::from_uid(uid).ok().flatten();
+    let known = accounts::user_by_id(uid.as_raw()).ok().flatten();
     known.map_or_else(|| uid.to_string(), |user| format!("{} ({uid})", user.name))
 }

@@ -3,6 +3,7 @@
 //!
 //! docs/security.md, "Privileges and sandbox", has the effect on each kernel; docs/internals/sandbox.md the lists.
 
+pub mod accounts;
 #[cfg(debug_assertions)]
 pub mod attempt;
 mod confinement;

@@ -1,9 +1,7 @@
 //! The keys `user`, `group` and `sandbox` of `[server]`.
 
-use nix::unistd::{Gid, Group};
-
-use super::Sandbox;
 use super::user::{Account, Asked};
+use super::{Sandbox, accounts};
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// The `user` key.
@@ -54,9 +52,9 @@ fn find_group(text: &str) -> Result<u32, String> {
     if let Ok(number) = text.parse() {
         return Ok(number);
     }
-    let found = Group::from_name(text).map_err(|errno| errno.desc().to_owned())?;
+    let found = accounts::group_by_name(text).map_err(|error| error.to_string())?;
     let group = found.ok_or_else(|| "there is none".to_owned())?;
-    Ok(Gid::as_raw(group.gid))
+    Ok(group.gid)
 }
 
 /// The databases of users and groups (passwd(5), group(5)), for suggestions.

@@ -1,9 +1,11 @@
 //! The user that a process runs as.
 
-use std::ffi::CString;
+use std::io;
 
 use nix::unistd::{self, Gid, Uid};
 use serde::{Deserialize, Serialize};
+
+use super::accounts;
 
 /// The credentials of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +74,7 @@ pub enum UserError {
     },
     /// The groups of a user cannot be read.
     #[error("the groups of the user {0} cannot be read: {1}")]
-    Groups(String, nix::Error),
+    Groups(String, String),
 }
 
 /// The user for root without `user`: that of Debian's web servers and PHP pools.
@@ -82,7 +84,7 @@ impl User {
     /// Returns the credentials of this process.
     pub fn own() -> Self {
         let uid = Uid::effective();
-        let known = unistd::User::from_uid(uid).ok().flatten();
+        let known = accounts::user_by_id(uid.as_raw()).ok().flatten();
         let groups = unistd::getgroups().unwrap_or_default();
         Self {
             name: known.map_or_else(|| uid.to_string(), |user| user.name),
@@ -144,14 +146,14 @@ impl Account {
     pub(super) fn find(text: &str) -> Result<Self, String> {
         let number = text.parse::<u32>().ok();
         let found = match number {
-            Some(number) => unistd::User::from_uid(Uid::from_raw(number)).ok().flatten(),
-            None => unistd::User::from_name(text).map_err(|errno| errno.desc().to_owned())?,
+            Some(number) => accounts::user_by_id(number).ok().flatten(),
+            None => accounts::user_by_name(text).map_err(|error| error.to_string())?,
         };
         match (found, number) {
             (Some(user), _) => Ok(Self {
                 name: user.name,
-                uid: user.uid.as_raw(),
-                gid: Some(user.gid.as_raw()),
+                uid: user.uid,
+                gid: Some(user.gid),
             }),
             (None, Some(uid)) => Ok(Self {
                 name: uid.to_string(),
@@ -167,10 +169,8 @@ impl Account {
         if self.gid.is_none() {
             return Ok(vec![gid]);
         }
-        let failed = |errno| UserError::Groups(self.name.clone(), errno);
-        let name = CString::new(self.name.as_str()).map_err(|_| failed(nix::Error::EINVAL))?;
-        let groups = unistd::getgrouplist(&name, Gid::from_raw(gid)).map_err(failed)?;
-        Ok(ascending(groups))
+        let failed = |error: io::Error| UserError::Groups(self.name.clone(), error.to_string());
+        accounts::groups_of(&self.name, gid).map_err(failed)
     }
 }
 

@@ -1,15 +1,14 @@
 //! The user of a program: `user` and `group` of `[process.NAME]`.
 
-use std::ffi::CString;
 use std::os::fd::AsFd;
 
 use nix::unistd::{
-    self, Gid, Group, Uid, fchown, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid,
+    Gid, Uid, fchown, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid,
 };
 use rustix::thread::clear_ambient_capability_set;
 use serde::{Deserialize, Serialize};
 
-use crate::privilege;
+use crate::privilege::{self, accounts};
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 pub(super) static USER: Key<Option<At<String>>> = Key::text("user", "User that runs the program, a name or a number, with its supplementary groups. Default: the user that fcgate serves as. PHP-FPM needs \"root\" only if its pools have several users. Started by another user than root, fcgate runs programs as that user, and `user` may only name it.").example("\"www-data\"");
@@ -69,7 +68,7 @@ impl User {
     /// Returns the credentials of this process.
     pub fn own() -> Self {
         let uid = Uid::effective();
-        let known = unistd::User::from_uid(uid).ok().flatten();
+        let known = accounts::user_by_id(uid.as_raw()).ok().flatten();
         Self {
             name: known.map_or_else(|| uid.to_string(), |user| user.name),
             uid: uid.as_raw(),
@@ -205,14 +204,14 @@ impl Account {
     fn find(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         let number = text.value.parse::<u32>().ok();
         let entry = match number {
-            Some(number) => unistd::User::from_uid(Uid::from_raw(number)),
-            None => unistd::User::from_name(&text.value),
+            Some(number) => accounts::user_by_id(number),
+            None => accounts::user_by_name(&text.value),
         };
         match (entry, number) {
             (Ok(Some(user)), _) => Some(Self {
                 name: user.name,
-                uid: user.uid.as_raw(),
-                gid: Some(user.gid.as_raw()),
+                uid: user.uid,
+                gid: Some(user.gid),
             }),
             (_, Some(uid)) => Some(Self {
                 name: uid.to_string(),
@@ -228,9 +227,7 @@ impl Account {
 
     /// Returns the supplementary groups, as initgroups(3) sets them.
     fn groups(&self, gid: u32) -> Vec<u32> {
-        let name = CString::new(self.name.as_str()).unwrap_or_default();
-        let gid = Gid::from_raw(gid);
-        ascending(unistd::getgrouplist(&name, gid).unwrap_or_else(|_| vec![gid]))
+        accounts::groups_of(&self.name, gid).unwrap_or_else(|_| vec![gid])
     }
 }
 
@@ -239,9 +236,9 @@ fn find_group(text: &At<String>, problems: &mut Problems) -> Option<u32> {
     if let Ok(number) = text.value.parse() {
         return Some(number);
     }
-    let entry = Group::from_name(&text.value);
+    let entry = accounts::group_by_name(&text.value);
     match entry {
-        Ok(Some(group)) => Some(group.gid.as_raw()),
+        Ok(Some(group)) => Some(group.gid),
         entry => {
             problems.push(unknown(text, "group", entry.err()));
             None
@@ -249,8 +246,8 @@ fn find_group(text: &At<String>, problems: &mut Problems) -> Option<u32> {
     }
 }
 
-fn unknown(text: &At<String>, kind: &str, errno: Option<nix::Error>) -> Problem {
-    let reason = errno.map(|errno| format!(": {}", errno.desc()));
+fn unknown(text: &At<String>, kind: &str, error: Option<std::io::Error>) -> Problem {
+    let reason = error.map(|error| format!(": {error}"));
     let message = format!(
         "unknown {kind} `{}`{}",
         text.value,

@@ -1,11 +1,9 @@
 //! The user of the server process, and checks with its rights.
 
-use nix::unistd::{
-    Gid, Group, Uid, User as Entry, getegid, geteuid, setgroups, setresgid, setresuid,
-};
+use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, setresgid, setresuid};
 
 use super::finding::Finding;
-use crate::privilege::{Asked, User};
+use crate::privilege::{Asked, User, accounts};
 
 /// The credentials of another user, which this process has until the value is dropped. Root's remain the saved ones, so that
 /// it gets them back.
@@ -89,7 +87,7 @@ pub(super) fn show_user(uid: u32) -> String {
 }
 
 fn user_name(uid: u32) -> Option<String> {
-    let known = Entry::from_uid(Uid::from_raw(uid)).ok().flatten();
+    let known = accounts::user_by_id(uid).ok().flatten();
     known.map(|user| user.name)
 }
 
@@ -100,6 +98,6 @@ pub(super) fn show_group(gid: u32) -> String {
 
 /// Returns the name of a group, if it has one.
 pub(super) fn group_name(gid: u32) -> Option<String> {
-    let known = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+    let known = accounts::group_by_id(gid).ok().flatten();
     known.map(|group| group.name)
 }

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
+use nix::unistd::{Gid, getegid, geteuid, getgroups};
 
+use crate::privilege::accounts;
 use crate::upstream::Address;
 
 /// Explains, for a log line, why connecting to a socket is denied, with the remedy; begins with `: `. Empty for TCP.
@@ -105,12 +106,12 @@ fn diagnosis(path: &Path, owner: &Owner, we: &Ourselves) -> String {
 
 /// Returns `www-data (33)`, or the number alone.
 fn user(uid: u32) -> String {
-    let known = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    let known = accounts::user_by_id(uid).ok().flatten();
     known.map_or_else(|| uid.to_string(), |user| format!("{} ({uid})", user.name))
 }
 
 fn group(gid: u32) -> String {
-    let known = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+    let known = accounts::group_by_id(gid).ok().flatten();
     known.map_or_else(
         || gid.to_string(),
         |group| format!("{} ({gid})", group.name),
