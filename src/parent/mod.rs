@@ -1,7 +1,7 @@
 //! The parent: one thread, small, with the rights that the program was started with, and never a client's byte. It binds,
 //! starts programs and servers, opens what a server may not, and ends when it is told.
 //!
-//! [`state`] decides, from events alone; [`driver`] performs.
+//! `state` decides, from events alone; `driver` performs.
 
 mod bind;
 mod child;
