@@ -15,8 +15,8 @@ use crate::files::Files;
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
-use crate::privilege;
-use crate::process::{self, Program, User};
+use crate::privilege::User;
+use crate::process::{self, Program};
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
 use crate::site::hosts::Hosts;
 use crate::site::sharing::sharing;
@@ -212,10 +212,10 @@ fn processes(
     files: &Files,
     problems: &mut Problems,
 ) -> Vec<Program> {
-    let own = privilege::User::own();
-    let user = privilege::User::resolve(&server.user, &own).unwrap_or(own);
+    let own = User::own();
+    let user = User::resolve(&server.user, &own).unwrap_or(own);
     let mut found = Problems::default();
-    let programs = build_programs(sections, &user.into(), &mut found);
+    let programs = build_programs(sections, &user, &mut found);
     if !files.is_bundle() {
         problems.append(found);
     }

@@ -211,7 +211,7 @@ impl State {
     }
 
     fn restart_later(&mut self, how: &str, ran: Duration) {
-        let pause = self.back_off.record_exit(ran);
+        let pause = self.back_off.record_end_of_server(ran);
         let text = if self.back_off.is_loop() {
             format!(
                 "the server ended: {how}. It ends again and again soon after its start; the next one starts in {pause:?}"

@@ -24,4 +24,4 @@ pub use kernel::{KernelError, check_kernel};
 pub use report::Report;
 pub use sandbox::{ConfineError, Sandbox, confine};
 pub use section::{GROUP, SANDBOX, USER};
-pub use user::{Asked, User, UserError};
+pub use user::{Asked, User, UserError, ascending};

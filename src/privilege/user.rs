@@ -175,7 +175,7 @@ impl Account {
 }
 
 /// Returns the numbers of groups in order, each once.
-pub(super) fn ascending(groups: Vec<Gid>) -> Vec<u32> {
+pub fn ascending(groups: Vec<Gid>) -> Vec<u32> {
     let mut numbers: Vec<_> = groups.into_iter().map(Gid::as_raw).collect();
     numbers.sort_unstable();
     numbers.dedup();

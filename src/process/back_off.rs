@@ -7,11 +7,17 @@ use serde::{Deserialize, Serialize};
 /// The first pause; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// The longest pause.
+/// The longest pause of a program.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The run time that counts as a successful start.
+/// The run time of a program that counts as a successful start.
 const WELL: Duration = Duration::from_secs(10);
+
+/// The longest pause of a server: all sites wait for it.
+const LONGEST_OF_SERVER: Duration = Duration::from_secs(5);
+
+/// The run time of a server that counts as a successful start: one that a request crashes now and then comes back at once.
+const WELL_OF_SERVER: Duration = Duration::from_secs(1);
 
 /// The quick ends in a row after which the log line is an error: the fault is permanent.
 const LOOP: u32 = 5;
@@ -23,15 +29,24 @@ pub struct BackOff {
 }
 
 impl BackOff {
-    /// Records an end after `ran`, and returns the pause before the next start.
+    /// Records the end of a program after `ran`, and returns the pause before the next start.
     pub fn record_exit(&mut self, ran: Duration) -> Duration {
-        if ran >= WELL {
+        self.record(ran, WELL, LONGEST)
+    }
+
+    /// The same for a server.
+    pub fn record_end_of_server(&mut self, ran: Duration) -> Duration {
+        self.record(ran, WELL_OF_SERVER, LONGEST_OF_SERVER)
+    }
+
+    fn record(&mut self, ran: Duration, well: Duration, longest: Duration) -> Duration {
+        if ran >= well {
             self.quick_ends = 0;
             return FIRST;
         }
         let pause = FIRST.saturating_mul(1_u32.checked_shl(self.quick_ends).unwrap_or(u32::MAX));
         self.quick_ends = self.quick_ends.saturating_add(1);
-        pause.min(LONGEST)
+        pause.min(longest)
     }
 
     /// Reports whether it is in a restart loop.
@@ -55,6 +70,16 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(back_off.record_exit(Duration::ZERO), LONGEST);
         }
+    }
+
+    #[test]
+    fn a_server_that_ran_for_a_second_starts_again_at_once_others_after_five_seconds_at_most() {
+        let mut back_off = BackOff::default();
+        for _ in 0..10 {
+            assert_eq!(back_off.record_end_of_server(WELL_OF_SERVER), FIRST);
+        }
+        let pauses = (0..10).map(|_| back_off.record_end_of_server(Duration::ZERO));
+        assert_eq!(pauses.max(), Some(LONGEST_OF_SERVER));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use super::children::{Child, Children, Ended, Scope};
 use super::program::{Program, StopSignal};
-use super::user::User;
+use crate::privilege::User;
 
 /// Starts programs by the hidden command `launch` of this program.
 #[derive(Clone, Debug)]

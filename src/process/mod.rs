@@ -29,7 +29,6 @@ pub use program::Program;
 pub use section::PROCESS;
 pub(crate) use section::{COMMAND, ENVIRONMENT};
 use supervisor::{Supervisor, Wanted};
-pub use user::User;
 
 /// Limit of the number of programs, which bounds the grant of a server and the output pipes of its parent. Pools of PHP-FPM
 /// are many; programs are few, each a section that somebody has written.

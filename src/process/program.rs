@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::user::User;
+use crate::privilege::User;
 
 /// A program described by a `[process.NAME]` section. A reload keeps one that is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::program::{Program, StopSignal};
-use super::user::{GROUP, USER, User};
+use super::user::{GROUP, USER};
+use crate::privilege::User;
 use crate::section::{At, Key, Lowered, Pairs, Problem, Problems, Section, absolute_path};
 use crate::service;
 

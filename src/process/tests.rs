@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 
 use super::section::tests::build;
-use super::user::User;
+use crate::privilege::User;
 use super::*;
 
 /// The process of a test.

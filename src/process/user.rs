@@ -6,9 +6,8 @@ use nix::unistd::{
     Gid, Uid, fchown, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid,
 };
 use rustix::thread::clear_ambient_capability_set;
-use serde::{Deserialize, Serialize};
 
-use crate::privilege::{self, accounts};
+use crate::privilege::{User, accounts, ascending};
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 pub(super) static USER: Key<Option<At<String>>> = Key::text("user", "User that runs the program, a name or a number, with its supplementary groups. Default: the user that fcgate serves as. PHP-FPM needs \"root\" only if its pools have several users. Started by another user than root, fcgate runs programs as that user, and `user` may only name it.").example("\"www-data\"");
@@ -18,19 +17,6 @@ pub(super) static GROUP: Key<Option<At<String>>> = Key::text(
     "Its primary group, a name or a number. Default: the primary group of `user`.",
 )
 .example("\"www-data\"");
-
-/// The user that a program runs as.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
-    /// Its name; its number for a user without an entry in the user database.
-    pub name: String,
-    /// Its number.
-    pub uid: u32,
-    /// Its primary group.
-    pub gid: u32,
-    /// Its supplementary groups, ascending.
-    pub groups: Vec<u32>,
-}
 
 /// A change of the user that failed.
 #[derive(Debug, thiserror::Error)]
@@ -47,36 +33,7 @@ pub(super) enum ChangeError {
     Capabilities(std::io::Error),
 }
 
-impl From<privilege::User> for User {
-    fn from(user: privilege::User) -> Self {
-        let privilege::User {
-            name,
-            uid,
-            gid,
-            groups,
-        } = user;
-        Self {
-            name,
-            uid,
-            gid,
-            groups,
-        }
-    }
-}
-
 impl User {
-    /// Returns the credentials of this process.
-    pub fn own() -> Self {
-        let uid = Uid::effective();
-        let known = accounts::user_by_id(uid.as_raw()).ok().flatten();
-        Self {
-            name: known.map_or_else(|| uid.to_string(), |user| user.name),
-            uid: uid.as_raw(),
-            gid: Gid::effective().as_raw(),
-            groups: ascending(getgroups().unwrap_or_default()),
-        }
-    }
-
     /// Returns the user of the section, for a process with the credentials `own`; `default` without both keys.
     pub(super) fn build(
         section: &Lowered,
@@ -255,14 +212,6 @@ fn unknown(text: &At<String>, kind: &str, error: Option<std::io::Error>) -> Prob
     );
     let help = format!("write the name of a {kind} of this machine, or a number");
     Problem::new(text.place.clone(), message).help(help)
-}
-
-/// Returns the numbers of groups in order, each once.
-fn ascending(groups: Vec<Gid>) -> Vec<u32> {
-    let mut numbers: Vec<_> = groups.into_iter().map(Gid::as_raw).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    numbers
 }
 
 #[cfg(test)]

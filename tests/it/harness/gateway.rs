@@ -19,9 +19,26 @@ pub(crate) struct Gateway {
     pub(crate) log: Lines,
     /// The access log.
     pub(crate) access: Lines,
+    _refusals: NoRefusals,
     listeners: usize,
     addresses: Vec<Address>,
     admin: Option<Address>,
+}
+
+/// A check at the end of each test: serving takes no system call that seccomp refuses.
+#[derive(Debug)]
+struct NoRefusals(Lines);
+
+impl Drop for NoRefusals {
+    fn drop(&mut self) {
+        let lines = self.0.all();
+        let refused = lines
+            .iter()
+            .find(|line| line.contains("seccomp has refused"));
+        if let Some(line) = refused.filter(|_| !std::thread::panicking()) {
+            panic!("{line}");
+        }
+    }
 }
 
 const ONE_LISTENER: &str = "\n[[listen]]\naddress = \"127.0.0.1:0\"\n";
@@ -62,6 +79,7 @@ impl Gateway {
             process,
             directory,
             root,
+            _refusals: NoRefusals(log.clone()),
             log,
             access,
             listeners: config.matches("[[listen]]").count(),
