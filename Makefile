@@ -56,7 +56,7 @@ docs-check: ## The reference is what the program says it is
 soak: ## The tests of admission and request bodies for SOAK_SECONDS each, beside nginx, and all attacks at once for ATTACK_SECONDS
 	@scripts/install-packages test soak
 	@FCGATE_SOAK_SECONDS=$(SOAK_SECONDS) NEXTEST_PROFILE=soak scripts/cargo-test --test it -- \
-		admission_ classification killed_workers reload_under_load request_bodies streaming
+		admission_ classification killed_workers reload_under_load request_bodies streaming two_processes
 	@FCGATE_SOAK_SECONDS=$(ATTACK_SECONDS) NEXTEST_PROFILE=soak scripts/cargo-test --test it -- hostile::together
 
 reference: ## Write config/reference.toml anew

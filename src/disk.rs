@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, SFlag, fstat, stat};
+use tokio::sync::Notify;
 
 pub use entries::{Entries, Entry, entries};
 
@@ -38,6 +39,9 @@ const READ: OFlag = OFlag::O_RDONLY
 /// Flags for fstat only.
 const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
+/// The reason of a refusal by the file's mode or by the sandbox.
+const UNREADABLE: &str = "the gateway's user may not read it";
+
 /// Attempts to resolve a path while renames disturb it.
 const ATTEMPTS: usize = 8;
 
@@ -47,6 +51,7 @@ const ATTEMPTS: usize = 8;
 pub struct RealDisk {
     roots: Roots,
     hot: HotFiles,
+    unreadable: Notify,
 }
 
 /// The file system of one request: each link above its roots is resolved once, so that a deployment that flips
@@ -72,15 +77,19 @@ impl Disk for OneRelease<'_> {
             .and_then(|root| open_below(&root.descriptor, path, symlinks, READ));
         match opened {
             Ok((descriptor, stat)) => found(descriptor, &stat, false),
-            Err(errno) => not_found(errno),
+            Err(errno) => self.not_found(errno),
         }
     }
 
     fn open_recent(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Found {
-        match self.root(root) {
+        let found = match self.root(root) {
             Ok(root) => self.disk.hot.open(&root, path, symlinks),
             Err(errno) => not_found(errno),
+        };
+        if matches!(found, Found::Refused(UNREADABLE)) {
+            self.disk.unreadable.notify_one();
         }
+        found
     }
 
     fn is_file_by(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> bool {
@@ -94,10 +103,10 @@ impl Disk for OneRelease<'_> {
         path: &[u8],
         symlinks: Symlinks,
     ) -> Result<OpenFolder, Found> {
-        let root = self.root(root).map_err(not_found)?;
+        let root = self.root(root).map_err(|errno| self.not_found(errno))?;
         let flags = READ.union(OFlag::O_DIRECTORY);
         let opened = open_below(&root.descriptor, path, symlinks, flags);
-        let (descriptor, _) = opened.map_err(not_found)?;
+        let (descriptor, _) = opened.map_err(|errno| self.not_found(errno))?;
         Ok(OpenFolder {
             descriptor,
             root: Arc::clone(&root.descriptor),
@@ -121,6 +130,13 @@ impl Disk for OneRelease<'_> {
 }
 
 impl OneRelease<'_> {
+    fn not_found(&self, errno: Errno) -> Found {
+        if errno == Errno::EACCES {
+            self.disk.unreadable.notify_one();
+        }
+        not_found(errno)
+    }
+
     fn kind_of(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Option<SFlag> {
         let root = self.root(root).ok()?;
         let (_, stat) = open_below(&root.descriptor, path, symlinks, LOOK).ok()?;
@@ -155,7 +171,13 @@ impl RealDisk {
         Self {
             roots: Roots::default(),
             hot: HotFiles::new(file_cache),
+            unreadable: Notify::new(),
         }
+    }
+
+    /// Waits until a file was found that the gateway's user may not read.
+    pub async fn unreadable(&self) {
+        self.unreadable.notified().await;
     }
 
     /// Changes the size of the cache.
@@ -270,8 +292,8 @@ fn not_found(errno: Errno) -> Found {
             Errno::ELOOP,
             "a symbolic link that `symlinks` does not allow, or too many of them",
         ),
-        (Errno::EACCES, "the gateway's user may not read it"),
-        (Errno::EPERM, "the gateway's user may not read it"),
+        (Errno::EACCES, UNREADABLE),
+        (Errno::EPERM, UNREADABLE),
         (Errno::ENXIO, "neither a file nor a folder"),
     ];
     if MISSING.contains(&errno) {

@@ -43,8 +43,9 @@ pub enum DropError {
 /// Mask of the modes of new files: no rights for others, as spooled content and sockets are of clients.
 const MASK: Mode = Mode::S_IWGRP.union(Mode::S_IRWXO);
 
-/// Sent to this process when its parent ends: it drains.
-const PARENT_ENDED: Signal = Signal::TERM;
+/// Sent to this process when its parent ends. It ends a process that does not serve yet; one that serves ignores it, and
+/// drains since its channel to the parent is closed: SIGTERM would count as the second request to stop, and end it at once.
+const PARENT_ENDED: Signal = Signal::USR2;
 
 const NONE: CapabilitySets = CapabilitySets {
     effective: CapabilitySet::empty(),

@@ -16,8 +16,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 
 use super::section::tests::build;
-use crate::privilege::User;
 use super::*;
+use crate::privilege::User;
 
 /// The process of a test.
 struct Alone {

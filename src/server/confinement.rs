@@ -1,12 +1,14 @@
 //! The rights that a configuration needs, and the way into them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::memory;
+use super::shared::Shared;
 use crate::admin::Command;
 use crate::handler::Handler;
 use crate::message::Symlinks;
@@ -14,7 +16,7 @@ use crate::privilege::{
     ConfineError, Confinement, DropError, KernelError, Needs, Report, User, check_kernel, confine,
     drop_privileges,
 };
-use crate::site::{Live, ServerSettings, Snapshot};
+use crate::site::{ServerSettings, Snapshot};
 use crate::threads;
 use crate::upstream::Address;
 
@@ -53,16 +55,25 @@ pub fn enter(
     Ok(confine(confinement, settings.sandbox)?)
 }
 
-/// Interval of the checks for folders without rights.
+/// Interval of the checks for folders without rights, where no request finds one.
 const PERIOD: Duration = Duration::from_secs(2);
+
+/// The shortest interval: files that this user may not read are for all to ask for.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks for a reload, which starts another server, when the configuration needs rights that this process, confined to
 /// `in_force`, lacks: a root was made, or replaced by another folder of its name, or its link leads elsewhere.
-pub async fn watch(live: Live, in_force: Confinement, commands: mpsc::Sender<Command>) {
+pub(super) async fn watch(
+    shared: Arc<Shared>,
+    in_force: Confinement,
+    commands: mpsc::Sender<Command>,
+) {
     let mut tried = None;
     loop {
-        sleep(PERIOD).await;
-        let snapshot = live.current();
+        sleep(PAUSE).await;
+        // The time limit is the interval: both ends lead to a look.
+        let _ = timeout(PERIOD, shared.disk.unreadable()).await;
+        let snapshot = shared.live.current();
         let look_up = tokio::task::spawn_blocking(move || confinement(&snapshot));
         let Ok(needed) = look_up.await else {
             continue;

@@ -105,7 +105,7 @@ pub async fn run(
     tokio::spawn(sweep(Arc::clone(&shared), stop.clone()));
     let (commands, asked) = mpsc::channel(COMMANDS);
     if let Some(confinement) = process.confinement {
-        let watched = confinement::watch(shared.live.clone(), confinement, commands.clone());
+        let watched = confinement::watch(Arc::clone(&shared), confinement, commands.clone());
         tokio::spawn(watched);
     }
     if let Some(socket) = process.sockets.admin {

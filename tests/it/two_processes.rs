@@ -9,6 +9,7 @@ use nix::unistd::{Pid, User, geteuid};
 use tokio::sync::oneshot;
 
 use crate::harness::load::{Clients, scale};
+use crate::harness::php_fpm::write_below;
 use crate::harness::{
     Connection, Gate, Gateway, PATIENCE, Request, Script, ScriptedResponder, eventually, require,
 };
@@ -89,7 +90,7 @@ async fn the_last_valid_configuration_is_served_after_a_crash() {
 
 #[tokio::test]
 async fn nothing_is_left_of_a_killed_parent_and_requests_in_flight_are_finished() {
-    for _ in 0..scale(1, 50) {
+    for _ in 0..scale(3, 50) {
         let gate = Gate::new();
         let responder = ScriptedResponder::start([Script::held(&gate, "\nfinished")]).await;
         let gateway = Gateway::start(&responder.site("")).await;
@@ -108,7 +109,9 @@ async fn nothing_is_left_of_a_killed_parent_and_requests_in_flight_are_finished(
         let response = client.response().await;
         assert_eq!(
             (response.text().as_str(), response.whole),
-            ("finished", true)
+            ("finished", true),
+            "{:#?}",
+            gateway.log.all()
         );
         eventually("the server has ended", PATIENCE, async || !is_there(server)).await;
     }
@@ -258,4 +261,25 @@ async fn no_thread_of_the_server_has_a_right_of_root() {
             .await;
         assert!(!line.contains("result=\"done\""), "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_root_that_is_another_folder_is_served_by_another_server() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let base = folder.path().to_owned();
+    for release in ["1", "2"] {
+        write_below(&base.join(release), "a.txt", release);
+    }
+    fs::rename(base.join("1"), base.join("root")).unwrap();
+    let config = format!("[[site]]\nroot = \"{}/root\"\n", base.display());
+    let gateway = Gateway::start_in(folder, &config).await;
+    let before = gateway.server_id();
+    assert_eq!(gateway.get("/a.txt").await.text(), "1");
+    fs::rename(base.join("root"), base.join("old")).unwrap();
+    fs::rename(base.join("2"), base.join("root")).unwrap();
+    eventually("the other folder", PATIENCE, async || {
+        require(gateway.get("/a.txt").await.text(), |text| text == "2")
+    })
+    .await;
+    assert!(another_server(&gateway, before).await > 0);
 }
