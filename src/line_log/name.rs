@@ -1,11 +1,14 @@
 //! The kinds of logs, and the reports on lost lines.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use tracing::{Level, error};
 
 use super::style::SharedStyle;
+
+/// Name of the stream of the events without `server.log.to`.
+pub(super) const STDERR: &str = "stderr";
 
 /// A log, for its reports: its kind and its file.
 #[derive(Clone, Debug)]
@@ -37,10 +40,21 @@ impl Title {
         }
     }
 
-    /// Logs the first failed write; those of an error log have no place.
+    /// Logs the first failed write; that of an error log in a file goes to stderr.
     pub(super) fn report_failure(&self, error: &io::Error) {
-        if self.is_access() {
-            error!(log = %self.to, %error, "cannot write the access log: lines are lost");
+        match &self.kind {
+            Kind::Access => {
+                error!(log = %self.to, %error, "cannot write the access log: lines are lost");
+            }
+            Kind::Error(style) if &*self.to != STDERR => {
+                let text = format!("cannot write {}: {error}: lines are lost", self.to);
+                let _ = writeln!(
+                    io::stderr(),
+                    "{}",
+                    style.line(Level::ERROR, &text).trim_end()
+                );
+            }
+            Kind::Error(_) => {}
         }
     }
 

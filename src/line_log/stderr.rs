@@ -17,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::LineLog;
 use super::logs::close;
-use super::name::{Kind, Title};
+use super::name::{Kind, STDERR, Title};
 use super::section::ErrorLogSettings;
 use super::sink::Sink;
 use super::style::{EventFormat, SharedStyle, Style};
@@ -50,7 +50,7 @@ impl Stderr {
         style.set_colors(io::stderr().is_terminal());
         let title = Title {
             kind: Kind::Error(style.clone()),
-            to: "stderr".into(),
+            to: STDERR.into(),
         };
         let log = LineLog::new(title, Arc::new(AtomicU64::new(0)));
         log.open(Sink::stderr()?, Owner::start("stderr-log", false)?.thread());

@@ -89,8 +89,8 @@ fn groups(text: &str) -> impl Iterator<Item = GroupEntry> {
         let mut fields = line.split(':');
         let name = fields.next()?.to_owned();
         let gid = fields.nth(1)?.parse().ok()?;
-        let members = fields.next().unwrap_or_default().split(',');
-        let members = members.filter(|member| !member.is_empty());
+        let listed = fields.next().unwrap_or_default().split(',');
+        let members = listed.filter(|member| !member.is_empty());
         Some(GroupEntry {
             name,
             gid,

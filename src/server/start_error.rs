@@ -9,7 +9,7 @@ pub enum StartError {
     #[error("cannot use a listening socket: {0}")]
     Socket(std::io::Error),
     /// A log cannot be opened.
-    #[error("{0} (`to` of access_log or server.log)")]
+    #[error("`to` of access_log or server.log")]
     Log(#[from] OpenError),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]

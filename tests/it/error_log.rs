@@ -141,6 +141,10 @@ async fn events_go_to_a_file() {
             .iter()
             .any(|line| line.contains("/missing"))
     );
+    // A file that cannot be written says so on stderr, the last place left.
+    reload("/dev/full");
+    let lost = |line: &str| line.contains("cannot write /dev/full: No space left");
+    gateway.log.wait_for(lost).await;
 }
 
 /// A gateway behind a unix socket, whose events are in the file `error.log` in the style of Apache.
