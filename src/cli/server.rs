@@ -120,10 +120,16 @@ fn refuse(boot: &Boot, invalid: &Invalid, stderr: &Stderr) -> anyhow::Result<Exi
     match boot.intent() {
         Intent::Start | Intent::Restart => stderr.log().append(format!("{invalid}\n").as_bytes()),
         Intent::Preview => {}
-        Intent::Reload | Intent::Upgrade => {
+        Intent::Reload => {
             stderr.subscribe(Level::ERROR);
             tracing::error!(
                 "reload refused, configuration unchanged: the configuration is invalid\n{invalid}"
+            );
+        }
+        Intent::Upgrade => {
+            stderr.subscribe(Level::ERROR);
+            tracing::error!(
+                "upgrade refused, the running program goes on: the configuration is invalid\n{invalid}"
             );
         }
     }

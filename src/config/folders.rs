@@ -66,7 +66,7 @@ pub(super) fn check_log(file: &Path, place: Place, files: &Files, problems: &mut
         return;
     }
     if let Some(message) = unwritable_log(file) {
-        let help = "create its folder with write permission for the gateway's user: the gateway does not start without the file";
+        let help = "create its folder, writable for the user that starts the gateway: it does not start without the file";
         problems.warn(Problem::new(place, message).help(help));
     }
 }

@@ -39,11 +39,15 @@ impl Notice {
         if matches!(failure, Failure::Target(error) if !error.is_not_found()) {
             return Some(of_invalid(method, target));
         }
-        if is_denial(failure) {
+        // A name of a script is withheld without a look whether it exists. Who asks for many of them looks for holes, and a
+        // broken link is no failure of a login.
+        let is_withheld_script = matches!(failure, Failure::Withheld(_)) && is_php(&path());
+        if is_denial(failure) && !is_withheld_script {
             let text = format!("AH01630: client denied by server configuration: {}", path());
             return Some(Self::error("authz_core", text));
         }
-        matches!(failure, Failure::NotFound).then(|| of_missing(&path()))
+        let is_missing = is_withheld_script || matches!(failure, Failure::NotFound);
+        is_missing.then(|| of_missing(&path()))
     }
 
     /// Returns Apache's line for a refused head; `limit` is that of its request line, in bytes.
@@ -111,9 +115,8 @@ fn of_user(reason: &UnauthorizedReason, path: &str) -> Option<Notice> {
 
 /// Returns the line for a file that does not exist: a script, as mod_php and mod_cgi have it, or any other.
 fn of_missing(path: &str) -> Notice {
-    let is_php = path.ends_with(".php") || path.contains(".php/");
     let is_cgi = path.starts_with("/cgi-bin/") || path.ends_with(".cgi") || path.ends_with(".pl");
-    if is_php {
+    if is_php(path) {
         Notice::error(
             "php",
             format!("script '{path}' not found or unable to stat"),
@@ -130,6 +133,10 @@ fn of_missing(path: &str) -> Notice {
             text: format!("AH00128: File does not exist: {path}"),
         }
     }
+}
+
+fn is_php(path: &str) -> bool {
+    path.ends_with(".php") || path.contains(".php/")
 }
 
 fn of_invalid(method: &str, target: &str) -> Notice {
@@ -242,6 +249,16 @@ mod tests {
                 Failure::NotFound,
                 "/wp-login%2Ephp",
                 "php ERROR script '/wp-login.php' not found or unable to stat",
+            ),
+            (
+                Failure::Withheld("a script"),
+                "/nope.php/x",
+                "php ERROR script '/nope.php/x' not found or unable to stat",
+            ),
+            (
+                Failure::Withheld("a dotfile"),
+                "/.git/config",
+                "authz_core ERROR AH01630: client denied by server configuration: /.git/config",
             ),
             (
                 Failure::NotFound,

@@ -46,15 +46,17 @@ impl Title {
             Kind::Access => {
                 error!(log = %self.to, %error, "cannot write the access log: lines are lost");
             }
-            Kind::Error(style) if &*self.to != STDERR => {
+            Kind::Error(style) => {
                 let text = format!("cannot write {}: {error}: lines are lost", self.to);
-                let _ = writeln!(
-                    io::stderr(),
-                    "{}",
-                    style.line(Level::ERROR, &text).trim_end()
-                );
+                self.tell_stderr(&style.line(Level::ERROR, &text));
             }
-            Kind::Error(_) => {}
+        }
+    }
+
+    /// Writes a line on a log in a file to stderr too.
+    fn tell_stderr(&self, line: &str) {
+        if &*self.to != STDERR {
+            let _ = writeln!(io::stderr(), "{}", line.trim_end());
         }
     }
 
@@ -85,7 +87,9 @@ impl Title {
                     "cannot reopen {}: {error}: the old file stays in use",
                     self.to
                 );
-                Some(style.line(Level::ERROR, &text))
+                let line = style.line(Level::ERROR, &text);
+                self.tell_stderr(&line);
+                Some(line)
             }
         }
     }

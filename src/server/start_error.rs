@@ -9,9 +9,15 @@ pub enum StartError {
     #[error("cannot use a listening socket: {0}")]
     Socket(std::io::Error),
     /// A log cannot be opened.
-    #[error("`to` of access_log or server.log")]
-    Log(#[from] OpenError),
+    #[error("{0} (`to` of access_log or server.log)")]
+    Log(OpenError),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(std::io::Error),
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        Self::Log(error)
+    }
 }

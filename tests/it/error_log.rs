@@ -203,6 +203,17 @@ async fn the_file_of_events_is_made_again_when_it_was_renamed() {
     assert!(!old.contains("missing"), "{old}");
 }
 
+#[tokio::test]
+async fn a_file_of_events_that_cannot_be_opened_again_is_told_on_stderr_too() {
+    let silent = Silent::start(Gateway::with(HELLO), "").await;
+    silent.wait_for("listening").await;
+    fs::rename(silent.file("error.log"), silent.file("error.log.1")).unwrap();
+    fs::create_dir(silent.file("error.log")).unwrap();
+    silent.gateway.signal(Signal::SIGUSR1);
+    let kept = |line: &str| line.contains("the old file stays in use");
+    silent.gateway.log.wait_for(kept).await;
+}
+
 /// The user `alice`, whose password is `right`.
 const USERS: &str = "alice:{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=\n";
 
