@@ -53,25 +53,32 @@ pub(super) fn admin(plan: &AdminPlan) -> Result<OwnedFd, BindError> {
 
 /// Returns the error of a listener with its remedy.
 pub(super) fn listener_error(address: &Address, error: io::Error) -> BindError {
+    let address = address.to_string();
     let hint = match error.raw_os_error().map(Errno::from_raw) {
+        _ if address.starts_with("unix:") => folder_hint(&address, &error),
         Some(Errno::EADDRINUSE) => ": another process listens there (ss -ltnp shows which)",
         Some(Errno::EACCES) => ": ports below 1024 need the capability CAP_NET_BIND_SERVICE",
         Some(Errno::EADDRNOTAVAIL) => ": no interface of this machine has the address",
         Some(_) | None => "",
     };
     BindError::Listener {
-        address: address.to_string(),
+        address,
         error,
         hint,
     }
 }
 
 fn folder_hint(address: &str, error: &io::Error) -> &'static str {
-    let is_missing = error.kind() == io::ErrorKind::NotFound;
-    if is_missing && address.starts_with("unix:") {
-        ": create its folder, or mount one there"
-    } else {
-        ""
+    if !address.starts_with("unix:") {
+        return "";
+    }
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT) => ": create its folder, or mount one there",
+        Some(Errno::EACCES) => {
+            ": the user that starts the gateway may not write to its folder: write a folder that it may"
+        }
+        Some(Errno::EADDRINUSE) => ": another process listens there (ss -lxp shows which)",
+        Some(_) | None => "",
     }
 }
 
@@ -86,4 +93,26 @@ fn tcp(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
     socket.bind(&SockAddr::from(address))?;
     socket.listen(backlog)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_socket_has_remedies_of_its_own() {
+        let tcp = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 80)));
+        let unix = Address::Unix("/run/a.sock".into());
+        for (address, errno, expected) in [
+            (&tcp, Errno::EACCES, "CAP_NET_BIND_SERVICE"),
+            (&unix, Errno::EACCES, "may not write to its folder"),
+            (&tcp, Errno::EADDRINUSE, "ss -ltnp"),
+            (&unix, Errno::EADDRINUSE, "ss -lxp"),
+            (&unix, Errno::ENOENT, "create its folder"),
+        ] {
+            let error = io::Error::from_raw_os_error(errno as i32);
+            let text = listener_error(address, error).to_string();
+            assert!(text.contains(expected), "{text}");
+        }
+    }
 }

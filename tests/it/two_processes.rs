@@ -193,7 +193,7 @@ async fn an_upgrade_that_fails_leaves_the_running_program_as_it_is() {
         .await;
     let before = gateway.server_id();
     for (target, reason) in [
-        (Path::new("/dev/null"), "cannot start it: Permission denied"),
+        (Path::new("/dev/null"), "fcgate: Permission denied"),
         (&broken, "the new server ended: exit code 3"),
     ] {
         link(target);

@@ -83,7 +83,7 @@ impl Driver {
             }
             Err(error) => Some(Event::Unstarted {
                 id,
-                why: format!("cannot start it: {error}"),
+                why: format!("cannot start {}: {error}", program.path.display()),
             }),
         }
     }
